@@ -1,1 +1,9 @@
+//! Connectors: the code for one *type* of key manager each.
+//!
+//! [`contract`] says what is asked of an authorization server, [`registry`] lists the types that exist,
+//! [`http`] is the one place where outbound HTTP is built. One folder a type; `fake` is the first of them.
+//! Knows nothing of databases, REST or applications' owners.
 
+pub mod contract;
+
+pub use contract::{Connector, ConnectorError, ConnectorType, Journal};

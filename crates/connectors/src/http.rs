@@ -1,0 +1,1 @@
+//! Outbound HTTP, built in one place.

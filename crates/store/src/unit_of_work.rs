@@ -1,0 +1,50 @@
+//! The unit of work: repositories come from a transaction, and nothing persists without `commit`.
+
+use async_trait::async_trait;
+
+use crate::access_token::AccessTokens;
+use crate::api::Apis;
+use crate::application::Applications;
+use crate::audit::AuditLog;
+use crate::error::StoreError;
+use crate::key_manager::KeyManagers;
+use crate::key_mapping::KeyMappings;
+use crate::oauth_client::OAuthClients;
+use crate::provisioning::ProvisioningJobs;
+use crate::revision::Revisions;
+use crate::snapshot_change::SnapshotChanges;
+use crate::subscription::Subscriptions;
+use crate::user::Users;
+
+/// A database.
+#[async_trait]
+pub trait Store: Send + Sync {
+    /// Begins a transaction that will write (`BEGIN IMMEDIATE` on SQLite: waits for the other writer instead
+    /// of failing half-way).
+    async fn begin(&self) -> Result<Box<dyn Tx>, StoreError>;
+
+    /// Begins a transaction that only reads one consistent state.
+    async fn read(&self) -> Result<Box<dyn Tx>, StoreError>;
+
+    /// A trivial query: is the database there?
+    async fn ping(&self) -> Result<(), StoreError>;
+}
+
+/// One transaction. Dropping it rolls back.
+#[async_trait]
+pub trait Tx: Send {
+    fn access_tokens(&mut self) -> &mut dyn AccessTokens;
+    fn apis(&mut self) -> &mut dyn Apis;
+    fn applications(&mut self) -> &mut dyn Applications;
+    fn audit(&mut self) -> &mut dyn AuditLog;
+    fn key_managers(&mut self) -> &mut dyn KeyManagers;
+    fn key_mappings(&mut self) -> &mut dyn KeyMappings;
+    fn oauth_clients(&mut self) -> &mut dyn OAuthClients;
+    fn jobs(&mut self) -> &mut dyn ProvisioningJobs;
+    fn revisions(&mut self) -> &mut dyn Revisions;
+    fn snapshot_changes(&mut self) -> &mut dyn SnapshotChanges;
+    fn subscriptions(&mut self) -> &mut dyn Subscriptions;
+    fn users(&mut self) -> &mut dyn Users;
+
+    async fn commit(self: Box<Self>) -> Result<(), StoreError>;
+}
