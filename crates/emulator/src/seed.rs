@@ -1,0 +1,192 @@
+//! The first contents of a tenant: Microsoft Graph, people, and the administrator application whose
+//! client id and secret let scripts perform an administrator's manual steps.
+
+use std::{fs, io, io::Write as _, path::Path};
+
+use jiff::{SignedDuration, Timestamp};
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::{
+    config::{EmulatorConfig, TenantSeed, UserSeed},
+    directory::{
+        AppRoleAssignment, Application, PasswordCredential, ServicePrincipal, Tenant, TenantPolicies,
+        Transaction, User, graph_service_principal,
+    },
+    random::Random,
+    state::State,
+};
+
+const FILE_NAME: &str = "administrators.json";
+
+/// What the administrator application may do at Graph.
+const ADMINISTRATOR_ROLES: [&str; 5] = [
+    "Application.ReadWrite.All",
+    "AppRoleAssignment.ReadWrite.All",
+    "DelegatedPermissionGrant.ReadWrite.All",
+    "Directory.Read.All",
+    "Policy.ReadWrite.ApplicationConfiguration",
+];
+
+const SECRET_ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_~.-";
+const DIGITS: &[u8] = b"0123456789";
+const SECRET_LIFE: SignedDuration = SignedDuration::from_hours(24 * 365 * 2);
+
+/// The credentials of a tenant's administrator application.
+#[derive(Clone, Debug)]
+pub struct AdministratorCredentials {
+    /// The tenant it administers.
+    pub tenant_id: Uuid,
+    /// Its client id.
+    pub client_id: Uuid,
+    /// Its secret.
+    pub client_secret: SecretString,
+}
+
+/// How the data folder keeps an administrator's credentials.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct KeptAdministrator {
+    tenant_id: Uuid,
+    client_id: Uuid,
+    client_secret: String,
+}
+
+/// Creates the configured tenants in an empty directory; in a kept one, only finds their
+/// administrators again (the secret is in the data folder's `administrators.json`).
+pub(crate) fn plant_all(config: &EmulatorConfig, state: &State) -> io::Result<Vec<AdministratorCredentials>> {
+    let file = config.data_folder.as_ref().map(|folder| folder.join(FILE_NAME));
+    let is_empty = state.directory().tenants().next().is_none();
+    if !is_empty {
+        return file.map_or_else(|| Ok(Vec::new()), |file| read(&file));
+    }
+    let now = state.now();
+    let (planted, _) = state.write(|transaction| {
+        config.tenants.iter().map(|seed| plant(seed, transaction, &state.random, now)).collect::<Vec<_>>()
+    });
+    if let Some(file) = file {
+        keep(&file, &planted)?;
+    }
+    Ok(planted)
+}
+
+/// Creates a tenant. Returns the credentials of its administrator application.
+fn plant(
+    seed: &TenantSeed,
+    transaction: &mut Transaction<'_>,
+    random: &Random,
+    now: Timestamp,
+) -> AdministratorCredentials {
+    let tenant_id = seed.id.unwrap_or_else(|| random.uuid());
+    transaction.put(Tenant {
+        id: tenant_id,
+        display_name: seed.display_name.clone(),
+        domains: seed.domains.clone(),
+        profile: seed.profile,
+        policies: TenantPolicies::default(),
+    });
+    let graph = transaction.put(graph_service_principal(random.uuid(), tenant_id, now));
+    for user in &seed.users {
+        transaction.put(person(user, tenant_id, random));
+    }
+
+    let client_id = seed.administrator_client_id.unwrap_or_else(|| random.uuid());
+    let secret = seed.administrator_client_secret.clone().unwrap_or_else(|| new_secret(random));
+    let mut administrator =
+        Application::new(random.uuid(), client_id, tenant_id, "Emulator administrator");
+    administrator.created_date_time = Some(now);
+    administrator.publisher_domain = seed.domains.first().cloned();
+    administrator.password_credentials = vec![PasswordCredential {
+        key_id: random.uuid(),
+        display_name: Some("seed".to_owned()),
+        hint: Some(secret.chars().take(3).collect()),
+        start_date_time: now,
+        end_date_time: now.checked_add(SECRET_LIFE).unwrap_or(Timestamp::MAX),
+        secret_hash: PasswordCredential::hash_of(&secret),
+    }];
+    let mut principal = ServicePrincipal::of(&administrator, random.uuid(), tenant_id);
+    principal.created_date_time = Some(now);
+    transaction.put(administrator);
+    let principal = transaction.put(principal);
+    for role in graph.app_roles.iter().filter(|role| {
+        role.value.as_deref().is_some_and(|value| ADMINISTRATOR_ROLES.contains(&value))
+    }) {
+        transaction.put(AppRoleAssignment {
+            id: random.uuid(),
+            tenant_id,
+            app_role_id: role.id,
+            created_date_time: Some(now),
+            principal_id: principal.id,
+            principal_display_name: principal.display_name.clone(),
+            principal_type: "ServicePrincipal".to_owned(),
+            resource_id: graph.id,
+            resource_display_name: graph.display_name.clone(),
+        });
+    }
+    AdministratorCredentials { tenant_id, client_id, client_secret: SecretString::from(secret) }
+}
+
+/// A client secret of Entra's shape: 40 characters, three, a digit, `Q~`, then the rest.
+pub(crate) fn new_secret(random: &Random) -> String {
+    let head = random.text(3, SECRET_ALPHABET);
+    let digit = random.text(1, DIGITS);
+    let tail = random.text(34, SECRET_ALPHABET);
+    format!("{head}{digit}Q~{tail}")
+}
+
+fn read(file: &Path) -> io::Result<Vec<AdministratorCredentials>> {
+    let kept: Vec<KeptAdministrator> = match fs::read(file) {
+        Ok(bytes) => serde_json::from_slice(&bytes)?,
+        // A directory that was imported has no administrator of ours.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+        Err(error) => return Err(error),
+    };
+    Ok(kept
+        .into_iter()
+        .map(|one| AdministratorCredentials {
+            tenant_id: one.tenant_id,
+            client_id: one.client_id,
+            client_secret: SecretString::from(one.client_secret),
+        })
+        .collect())
+}
+
+fn keep(file: &Path, administrators: &[AdministratorCredentials]) -> io::Result<()> {
+    let kept: Vec<_> = administrators
+        .iter()
+        .map(|one| KeptAdministrator {
+            tenant_id: one.tenant_id,
+            client_id: one.client_id,
+            client_secret: one.expose_secret().to_owned(),
+        })
+        .collect();
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(file)?.write_all(&serde_json::to_vec_pretty(&kept)?)
+}
+
+fn person(seed: &UserSeed, tenant_id: Uuid, random: &Random) -> User {
+    let password = seed.password.clone().unwrap_or_else(|| new_secret(random));
+    User {
+        id: random.uuid(),
+        tenant_id,
+        user_principal_name: seed.user_principal_name.clone(),
+        display_name: seed.display_name.clone(),
+        account_enabled: true,
+        mail: Some(seed.user_principal_name.clone()),
+        given_name: None,
+        surname: None,
+        directory_roles: seed.directory_roles.clone(),
+        password_hash: PasswordCredential::hash_of(&password),
+    }
+}
+
+impl AdministratorCredentials {
+    /// The secret's text, for the program that prints it.
+    pub fn expose_secret(&self) -> &str {
+        self.client_secret.expose_secret()
+    }
+}

@@ -1,0 +1,131 @@
+//! What all parts of a running emulator share.
+//!
+//! Locks here are never held over an await. The directory is read through a [`View`] from
+//! [`State::view`] and changed only by [`State::write`].
+
+use std::{
+    io,
+    sync::{Mutex, PoisonError, RwLock, RwLockReadGuard},
+};
+
+use jiff::Timestamp;
+
+use crate::{
+    clock::Clock,
+    config::EmulatorConfig,
+    directory::{Directory, Effect, Transaction},
+    keys::KeyRing,
+    journal::Journal,
+    random::Random,
+    replica::{Place, ReplicationDelays, View},
+    seed::{self, AdministratorCredentials},
+};
+
+/// What all parts of a running emulator share.
+pub(crate) struct State {
+    pub(crate) clock: Clock,
+    /// Identifiers, secrets and other values that clients see.
+    pub(crate) random: Random,
+    /// Which replica answers, and how long replication takes.
+    replication_random: Random,
+    delays: RwLock<ReplicationDelays>,
+    directory: RwLock<Directory>,
+    /// What the token service signs with.
+    pub(crate) keys: KeyRing,
+    journal: Option<Mutex<Journal>>,
+    /// `https://localhost:PORT`, without a trailing slash.
+    base_url: String,
+    /// The seeded tenants' administrator applications, in the order of the configuration.
+    administrators: Vec<AdministratorCredentials>,
+}
+
+impl State {
+    /// Opens the data folder, or begins with the configured tenants.
+    ///
+    /// # Errors
+    /// When the data folder cannot be used.
+    pub(crate) fn open(config: &EmulatorConfig, base_url: String) -> io::Result<Self> {
+        let (journal, directory) = match &config.data_folder {
+            Some(folder) => {
+                let (journal, directory) = Journal::open(folder)?;
+                (Some(Mutex::new(journal)), directory)
+            }
+            None => (None, Directory::default()),
+        };
+        let mut state = Self {
+            clock: config.frozen_at.map_or_else(Clock::system, Clock::frozen),
+            random: Random::new(config.seed, "values"),
+            replication_random: Random::new(config.seed, "replication"),
+            // Seeded objects are old: everybody knows them.
+            delays: RwLock::new(ReplicationDelays::default()),
+            directory: RwLock::new(directory),
+            keys,
+            journal,
+            base_url,
+            administrators: Vec::new(),
+        };
+        state.administrators = seed::plant_all(config, &state)?;
+        state.set_delays(config.replication.clone());
+        Ok(state)
+    }
+
+    /// Where this emulator is reached, without a trailing slash.
+    pub(crate) fn base_url(&self) -> &str {
+        &self.base_url
+    }
+
+    /// The seeded tenants' administrator applications.
+    pub(crate) fn administrators(&self) -> &[AdministratorCredentials] {
+        &self.administrators
+    }
+
+    /// The current instant in whole seconds, as Graph and the token service show time.
+    pub(crate) fn now(&self) -> Timestamp {
+        let now = self.clock.now();
+        Timestamp::from_second(now.as_second()).unwrap_or(now)
+    }
+
+    /// What a reader at `place` sees now.
+    pub(crate) fn view(&self, place: Place) -> View {
+        View { place, now: self.clock.now() }
+    }
+
+    /// What the replica that happens to answer the next request sees now.
+    pub(crate) fn replica_view(&self) -> View {
+        let place = self.delays().choose_replica(&self.replication_random);
+        self.view(place)
+    }
+
+    /// The directory, for reading.
+    pub(crate) fn directory(&self) -> RwLockReadGuard<'_, Directory> {
+        self.directory.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes the directory. Returns what `change` returns and what it wrote; `change` checks
+    /// everything before its first write, so that a refusal leaves nothing behind.
+    pub(crate) fn write<T>(&self, change: impl FnOnce(&mut Transaction<'_>) -> T) -> (T, Vec<Effect>) {
+        let delays = self.delays().clone();
+        let mut directory = self.directory.write().unwrap_or_else(PoisonError::into_inner);
+        let now = self.clock.now();
+        let mut transaction = Transaction::new(&mut directory, &delays, &self.replication_random, now);
+        let result = change(&mut transaction);
+        let (changes, effects) = transaction.finish();
+        if let Some(journal) = self.journal.as_ref().filter(|_| !changes.is_empty()) {
+            let written = journal.lock().unwrap_or_else(PoisonError::into_inner).append(&changes);
+            if let Err(error) = written {
+                tracing::error!(%error, "the change file cannot be written; changes will be lost at exit");
+            }
+        }
+        (result, effects)
+    }
+
+    /// The replication delays in force.
+    pub(crate) fn delays(&self) -> RwLockReadGuard<'_, ReplicationDelays> {
+        self.delays.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sets the delays of writes from now on.
+    pub(crate) fn set_delays(&self, delays: ReplicationDelays) {
+        *self.delays.write().unwrap_or_else(PoisonError::into_inner) = delays;
+    }
+}
