@@ -1,9 +1,12 @@
 //! Connectors: the code for one *type* of key manager each.
 //!
 //! [`contract`] says what is asked of an authorization server, [`registry`] lists the types that exist,
-//! [`http`] is the one place where outbound HTTP is built. One folder a type; `fake` is the first of them.
-//! Knows nothing of databases, REST or applications' owners.
+//! [`http`] is the one place where outbound HTTP is built, [`discovery`] reads metadata documents.
+//! One folder a type; `fake` is the first of them. Knows nothing of databases, REST or applications' owners.
 
 pub mod contract;
+pub mod discovery;
+pub mod http;
+pub mod registry;
 
 pub use contract::{Connector, ConnectorError, ConnectorType, Journal};
