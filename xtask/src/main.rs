@@ -1,1 +1,54 @@
-fn main() {}
+//! `cargo xtask test` and `cargo xtask bench`: what people and CI run.
+//!
+//! Does its own set-up (PostgreSQL, browsers, packages), and says plainly what is missing where it cannot.
+
+#![expect(
+    clippy::print_stdout,
+    reason = "a command-line tool talks on standard output"
+)]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a tool outside the product measures real time and reads its environment"
+)]
+
+mod bench;
+mod command;
+mod packages;
+mod postgres;
+mod suite;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::bench::Bench;
+use crate::suite::Suite;
+
+#[derive(Parser)]
+#[command(about = "Tests and benchmarks of Claviger")]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Runs test suites; all of them without a name.
+    Test { suites: Vec<Suite> },
+    /// Runs benchmarks; all of them without a name. Results go to target/bench/NAME.json.
+    Bench { benches: Vec<Bench> },
+}
+
+fn main() -> ExitCode {
+    let outcome = match Arguments::parse().task {
+        Task::Test { suites } => suite::run(&suites),
+        Task::Bench { benches } => bench::run(&benches),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(reason) => {
+            println!("\nxtask: {reason}");
+            ExitCode::FAILURE
+        }
+    }
+}
