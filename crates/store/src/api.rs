@@ -1,11 +1,12 @@
 //! APIs.
 
 use async_trait::async_trait;
-use domain::api::{Api, LifecycleState};
+use domain::api::{Api, KeyManagerSelection, LifecycleState};
 use domain::id::ApiId;
 
 use crate::error::StoreError;
 use crate::page::{Listed, Page};
+use crate::sql::{Row, SqlTx, Statement, Table, Unique, contains_pattern};
 
 #[async_trait]
 pub trait Apis: Send {
@@ -38,4 +39,203 @@ pub struct ApiQuery {
     pub version: String,
     /// Empty means any.
     pub lifecycle: Vec<LifecycleState>,
+}
+
+static APIS: Table = Table {
+    name: "apis",
+    noun: "API",
+    key: "id",
+    unique: &[
+        Unique {
+            constraint: "apis_name_version",
+            columns: "apis.name, apis.api_version",
+            key: "name and version",
+        },
+        Unique {
+            constraint: "apis_context_version",
+            columns: "apis.context, apis.api_version",
+            key: "context and version",
+        },
+    ],
+};
+
+/// One column list for all that reads APIs. Name, context and version are inside the settings.
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "SELECT id, provider, settings, lifecycle, created_at, updated_at, version FROM apis ",
+            $rest
+        )
+    };
+}
+
+/// The same for how many there are.
+macro_rules! count {
+    ($rest:literal) => {
+        concat!("SELECT COUNT(*) AS total FROM apis ", $rest)
+    };
+}
+
+#[async_trait]
+impl Apis for SqlTx {
+    async fn insert(&mut self, api: &Api) -> Result<(), StoreError> {
+        let statement = Statement::new(
+            &APIS,
+            "INSERT INTO apis
+                 (name, name_folded, context, api_version, settings, lifecycle, updated_at, id, version,
+                  provider, created_at, last_revision)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 0)",
+        );
+        let statement = bind(statement, api)
+            .text(&api.provider)
+            .time(api.created_at);
+        self.execute(statement).await?;
+        self.replace_named_key_managers(api).await
+    }
+
+    async fn update(&mut self, api: &Api) -> Result<(), StoreError> {
+        let statement = Statement::new(
+            &APIS,
+            "UPDATE apis
+             SET name = $1, name_folded = $2, context = $3, api_version = $4, settings = $5,
+                 lifecycle = $6, updated_at = $7, version = version + 1
+             WHERE id = $8 AND version = $9",
+        );
+        self.execute_one(bind(statement, api)).await?;
+        self.replace_named_key_managers(api).await
+    }
+
+    async fn delete(&mut self, id: ApiId) -> Result<(), StoreError> {
+        // Before the revisions, which it refers to.
+        let deployments = Statement::new(&APIS, "DELETE FROM deployments WHERE api_id = $1").id(id);
+        self.execute(deployments).await?;
+        let statement = Statement::new(&APIS, "DELETE FROM apis WHERE id = $1").id(id);
+        self.execute(statement).await.map(|_| ())
+    }
+
+    async fn find(&mut self, id: ApiId) -> Result<Option<Api>, StoreError> {
+        let statement = Statement::new(&APIS, select!("WHERE id = $1")).id(id);
+        self.fetch_optional(statement)
+            .await?
+            .as_ref()
+            .map(api)
+            .transpose()
+    }
+
+    async fn list(&mut self, query: &ApiQuery, page: Page) -> Result<Listed<Api>, StoreError> {
+        let total = Statement::new(
+            &APIS,
+            count!(
+                "WHERE name_folded LIKE $1 ESCAPE '~' AND ($2 = '' OR api_version = $2)
+                   AND ($3 = '' OR $3 LIKE '%,' || lifecycle || ',%')"
+            ),
+        );
+        let total = self.fetch_count(bind_query(total, query)).await?;
+        let statement = Statement::new(
+            &APIS,
+            select!(
+                "WHERE name_folded LIKE $1 ESCAPE '~' AND ($2 = '' OR api_version = $2)
+                   AND ($3 = '' OR $3 LIKE '%,' || lifecycle || ',%')
+                 ORDER BY name_folded COLLATE \"C\", api_version COLLATE \"C\", id LIMIT $4 OFFSET $5"
+            ),
+        );
+        self.list_apis(total, bind_query(statement, query).page(page))
+            .await
+    }
+
+    async fn list_naming_key_manager(
+        &mut self,
+        key_manager_name: &str,
+        page: Page,
+    ) -> Result<Listed<Api>, StoreError> {
+        let total = Statement::new(
+            &APIS,
+            count!("WHERE id IN (SELECT api_id FROM api_key_managers WHERE key_manager_name = $1)"),
+        )
+        .text(key_manager_name);
+        let total = self.fetch_count(total).await?;
+        let statement = Statement::new(
+            &APIS,
+            select!(
+                "WHERE id IN (SELECT api_id FROM api_key_managers WHERE key_manager_name = $1)
+                 ORDER BY name_folded COLLATE \"C\", api_version COLLATE \"C\", id LIMIT $2 OFFSET $3"
+            ),
+        )
+        .text(key_manager_name)
+        .page(page);
+        self.list_apis(total, statement).await
+    }
+}
+
+impl SqlTx {
+    async fn list_apis(
+        &mut self,
+        total: u64,
+        statement: Statement,
+    ) -> Result<Listed<Api>, StoreError> {
+        let rows = self.fetch_all(statement).await?;
+        let items = rows.iter().map(api).collect::<Result<_, _>>()?;
+        Ok(Listed { items, total })
+    }
+
+    async fn replace_named_key_managers(&mut self, api: &Api) -> Result<(), StoreError> {
+        let forget =
+            Statement::new(&APIS, "DELETE FROM api_key_managers WHERE api_id = $1").id(api.id);
+        self.execute(forget).await?;
+        let KeyManagerSelection::Only(names) = &api.settings.key_managers else {
+            return Ok(());
+        };
+        for name in names {
+            let statement = Statement::new(
+                &APIS,
+                "INSERT INTO api_key_managers (key_manager_name, api_id) VALUES ($1, $2)
+                 ON CONFLICT DO NOTHING",
+            )
+            .text(name)
+            .id(api.id);
+            self.execute(statement).await?;
+        }
+        Ok(())
+    }
+}
+
+/// $1 to $9, which insert and update share.
+fn bind(statement: Statement, api: &Api) -> Statement {
+    let settings = &api.settings;
+    statement
+        .text(&settings.name)
+        .text(settings.name.to_lowercase())
+        .text(&settings.context)
+        .text(&settings.version)
+        .json(settings)
+        .word(&api.lifecycle)
+        .time(api.updated_at)
+        .id(api.id)
+        .integer(api.version)
+}
+
+/// $1 to $3 of a list. Several states travel as one text with a comma before and after each of them.
+fn bind_query(statement: Statement, query: &ApiQuery) -> Statement {
+    let mut states = String::new();
+    for state in &query.lifecycle {
+        states.push(',');
+        states.push_str(state.as_str());
+        states.push(',');
+    }
+    statement
+        .text(contains_pattern(&query.name_contains))
+        .text(&query.version)
+        .text(states)
+}
+
+fn api(row: &Row) -> Result<Api, StoreError> {
+    Ok(Api {
+        id: row.id("id")?,
+        provider: row.text("provider")?,
+        settings: row.json("settings")?,
+        lifecycle: row.word("lifecycle")?,
+        created_at: row.time("created_at")?,
+        updated_at: row.time("updated_at")?,
+        version: row.integer("version")?,
+    })
 }
