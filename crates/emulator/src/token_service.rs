@@ -1,0 +1,43 @@
+//! The token endpoints of both versions: who asks, for what, and what token they get.
+//!
+//! Owns client authentication, grants, claims, lifetimes and the AADSTS errors. Reads the
+//! directory as the token service sees it, which lags behind; keys are `keys`' affair.
+
+mod claims;
+mod client;
+mod client_credentials;
+mod endpoint;
+mod graph_token;
+mod issue;
+mod refusal;
+mod request;
+mod resource;
+mod tenant;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::routing::{get, post};
+
+pub(crate) use graph_token::{Caller, GraphTokenError};
+pub(crate) use refusal::{Refusal, RequestIds};
+pub(crate) use tenant::find_tenant;
+
+use crate::state::State;
+
+#[cfg(test)]
+pub(crate) mod tests;
+
+/// The routes of the token service.
+pub(crate) fn router() -> Router<Arc<State>> {
+    Router::new()
+        .route(
+            "/{tenant}/oauth2/v2.0/token",
+            post(endpoint::token_v2).fallback(endpoint::only_post),
+        )
+        .route(
+            "/{tenant}/oauth2/token",
+            post(endpoint::token_v1).fallback(endpoint::only_post),
+        )
+        .route("/error", get(endpoint::error_page))
+}
