@@ -1,0 +1,56 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// API management's key-manager plane and gateway in one binary.
+#[derive(Debug, Parser)]
+#[command(name = "claviger", version, about, disable_help_subcommand = true)]
+pub(crate) struct CommandLine {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Runs the whole journey against an offline Entra ID, prints it, and stays up.
+    Demo(Demo),
+    /// Runs the control plane and the gateway.
+    Serve(Settings),
+    /// Looks at the settings.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Says whether the settings are valid, and what is wrong with them.
+    Check(Settings),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Settings {
+    /// Settings file; `claviger.toml` in the working folder is read when it exists.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Demo {
+    /// Ends after the journey: status 0 when every step held, 1 with the failing step named.
+    #[arg(long, conflicts_with = "no_journey")]
+    pub(crate) exit: bool,
+    /// Starts everything but performs no journey.
+    #[arg(long)]
+    pub(crate) no_journey: bool,
+    /// Where everything is kept; a second start over the same folder goes on from there.
+    #[arg(long, value_name = "FOLDER", default_value = "data/demo")]
+    pub(crate) data: PathBuf,
+    /// Takes free ports instead of the usual ones (control 9080, gateway 8280, Entra 8443, sample API 9180).
+    #[arg(long)]
+    pub(crate) any_port: bool,
+    /// PostgreSQL instead of SQLite in the data folder.
+    #[arg(long, value_name = "URL")]
+    pub(crate) database_url: Option<String>,
+}

@@ -1,0 +1,131 @@
+use super::*;
+
+fn variables(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+    pairs
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect()
+}
+
+fn file(text: &str) -> tempfile::NamedTempFile {
+    let file = tempfile::NamedTempFile::new().expect("a temporary file");
+    std::fs::write(file.path(), text).expect("the file is writable");
+    file
+}
+
+#[test]
+fn nothing_given_means_the_defaults() {
+    let config = load(None, []).expect("the defaults are valid");
+    assert_eq!(config.gateway.listen.port(), 8280);
+    assert_eq!(config.data_folder, PathBuf::from("data"));
+}
+
+#[test]
+fn the_environment_wins_over_the_file() {
+    let file = file("data_folder = \"from-file\"\n[gateway]\nworkers = 3\n");
+    let config = load(
+        Some(file.path()),
+        variables(&[("CLAVIGER_GATEWAY_WORKERS", "5"), ("PATH", "/bin")]),
+    )
+    .expect("valid settings");
+    assert_eq!(config.gateway.workers, 5);
+    assert_eq!(config.data_folder, PathBuf::from("from-file"));
+}
+
+#[test]
+fn an_unknown_setting_is_refused_with_a_suggestion() {
+    let file = file("[gateway]\nlisten_on = \"127.0.0.1:1\"\n");
+    let error = load(Some(file.path()), [])
+        .expect_err("unknown setting")
+        .to_string();
+    assert!(
+        error.contains("\"gateway.listen_on\"; did you mean listen?"),
+        "{error}"
+    );
+}
+
+#[test]
+fn an_unknown_variable_is_refused_with_a_suggestion() {
+    let error = load(None, variables(&[("CLAVIGER_GATEWAY_WORKER", "1")]))
+        .expect_err("unknown")
+        .to_string();
+    assert!(
+        error.contains("did you mean CLAVIGER_GATEWAY_WORKERS?"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_wrong_type_names_both_types() {
+    let file = file("[gateway]\nworkers = \"many\"\n");
+    let error = load(Some(file.path()), [])
+        .expect_err("wrong type")
+        .to_string();
+    assert!(
+        error.contains("gateway.workers must be a whole number, not a text"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_file_that_is_not_toml_is_refused_with_its_line() {
+    let file = file("data_folder = \"x\"\n[gateway\n");
+    let error = load(Some(file.path()), [])
+        .expect_err("not TOML")
+        .to_string();
+    assert!(error.contains("is not valid TOML at line 2"), "{error}");
+}
+
+#[test]
+fn a_secret_may_come_from_a_file() {
+    let secret = file(&format!("{}\n", "ab".repeat(32)));
+    let path = secret.path().display().to_string();
+    let config =
+        load(None, variables(&[("CLAVIGER_SEALING_KEY_FILE", &path)])).expect("valid settings");
+    assert_eq!(config.sealing.key, "ab".repeat(32));
+}
+
+#[test]
+fn a_secret_given_twice_is_refused() {
+    let secret = file("postgres://x");
+    let path = secret.path().display().to_string();
+    let error = load(
+        None,
+        variables(&[
+            ("CLAVIGER_DATABASE_URL", "postgres://y"),
+            ("CLAVIGER_DATABASE_URL_FILE", &path),
+        ]),
+    )
+    .expect_err("given twice")
+    .to_string();
+    assert!(
+        error.contains("database.url is given both directly and as database.url_file"),
+        "{error}"
+    );
+}
+
+#[test]
+fn an_error_never_shows_a_secret() {
+    for (name, value) in [
+        ("CLAVIGER_SEALING_KEY", "hunter2hunter2"),
+        ("CLAVIGER_DATABASE_URL", "mysql://u:hunter2@h"),
+    ] {
+        let error = load(None, variables(&[(name, value)]))
+            .expect_err("invalid")
+            .to_string();
+        assert!(!error.contains("hunter2"), "{error}");
+    }
+    let mut config = Config::default();
+    config.database.url = "postgres://u:hunter2@h".to_owned();
+    assert!(!format!("{config:?}").contains("hunter2"));
+}
+
+#[test]
+fn half_a_tls_pair_is_refused() {
+    let error = load(
+        None,
+        variables(&[("CLAVIGER_CONTROL_TLS_KEY_FILE", "k.pem")]),
+    )
+    .expect_err("half");
+    assert!(error.to_string().contains("give both or neither"));
+}

@@ -1,0 +1,215 @@
+//! The settings, section by section. An empty string or list means "not set".
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// All settings of one node.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Config {
+    /// Where the database file, the sealing key and the gateway's kept key sets live.
+    pub(crate) data_folder: PathBuf,
+    pub(crate) database: Database,
+    pub(crate) sealing: Sealing,
+    pub(crate) control: Control,
+    pub(crate) gateway: Gateway,
+    pub(crate) outbound: Outbound,
+    pub(crate) log: Log,
+}
+
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Database {
+    /// `sqlite:PATH` or `postgres://…`; empty means SQLite in the data folder. A secret: may hold a password.
+    pub(crate) url: String,
+    pub(crate) url_file: PathBuf,
+    /// Most connections at a time.
+    pub(crate) connections: u32,
+}
+
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Sealing {
+    /// 64 hexadecimal characters; empty means: made at first start and kept in the data folder. A secret.
+    pub(crate) key: String,
+    pub(crate) key_file: PathBuf,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Control {
+    /// Portals and REST APIs.
+    pub(crate) listen: SocketAddr,
+    /// PEM files; both or neither. Without them plain HTTP is served.
+    pub(crate) tls_certificate_file: PathBuf,
+    pub(crate) tls_key_file: PathBuf,
+    /// How long a request waits for provisioning before it answers that it goes on.
+    pub(crate) request_patience_seconds: u64,
+    /// Lifetime of access tokens of the REST APIs.
+    pub(crate) access_token_lifetime_seconds: u64,
+    /// How long an old client secret keeps working after its successor was delivered.
+    pub(crate) secret_grace_period_seconds: u64,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Gateway {
+    /// API traffic.
+    pub(crate) listen: SocketAddr,
+    /// PEM files; both or neither. Without them plain HTTP is served.
+    pub(crate) tls_certificate_file: PathBuf,
+    pub(crate) tls_key_file: PathBuf,
+    /// Event-loop threads; 0 means one a core.
+    pub(crate) workers: usize,
+    /// Name of this gateway's environment, to which revisions are deployed.
+    pub(crate) environment: String,
+    /// Host name in the addresses that developers are shown.
+    pub(crate) vhost: String,
+    /// Address that developers are shown; empty means: from `vhost` and `listen`.
+    pub(crate) public_url: String,
+    /// Clock difference to key managers that is tolerated.
+    pub(crate) clock_leeway_seconds: u64,
+    /// An unknown key id makes the gateway ask a key manager again at most this often.
+    pub(crate) key_refresh_interval_seconds: u64,
+}
+
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Outbound {
+    /// Proxy for requests to key managers; empty means none. A secret: may hold a password.
+    pub(crate) proxy: String,
+    pub(crate) proxy_file: PathBuf,
+    /// Hosts that are reached without the proxy.
+    pub(crate) no_proxy: Vec<String>,
+    /// PEM files with further certification authorities.
+    pub(crate) extra_ca_files: Vec<PathBuf>,
+    /// Whether an address that a person types in (Import) may be private, link-local or loopback.
+    pub(crate) private_targets: PrivateTargetsSetting,
+    /// Networks (CIDR) that are reachable all the same when `private_targets` is `refused`.
+    pub(crate) allowed_networks: Vec<String>,
+    pub(crate) connect_timeout_seconds: u64,
+    pub(crate) timeout_seconds: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum PrivateTargetsSetting {
+    Refused,
+    Allowed,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Log {
+    pub(crate) format: LogFormat,
+    /// Directives of the `tracing` crate's filter, for example `info,gateway=debug`.
+    pub(crate) filter: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum LogFormat {
+    Json,
+    Text,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            data_folder: PathBuf::from("data"),
+            database: Database::default(),
+            sealing: Sealing::default(),
+            control: Control::default(),
+            gateway: Gateway::default(),
+            outbound: Outbound::default(),
+            log: Log::default(),
+        }
+    }
+}
+
+impl Default for Database {
+    fn default() -> Self {
+        Self {
+            url: String::new(),
+            url_file: PathBuf::new(),
+            connections: 16,
+        }
+    }
+}
+
+impl Default for Sealing {
+    fn default() -> Self {
+        Self {
+            key: String::new(),
+            key_file: PathBuf::new(),
+        }
+    }
+}
+
+impl Default for Control {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 9080)),
+            tls_certificate_file: PathBuf::new(),
+            tls_key_file: PathBuf::new(),
+            request_patience_seconds: 60,
+            access_token_lifetime_seconds: 3_600,
+            secret_grace_period_seconds: 24 * 3_600,
+        }
+    }
+}
+
+impl Default for Gateway {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8280)),
+            tls_certificate_file: PathBuf::new(),
+            tls_key_file: PathBuf::new(),
+            workers: 0,
+            environment: "Default".to_owned(),
+            vhost: "localhost".to_owned(),
+            public_url: String::new(),
+            clock_leeway_seconds: 60,
+            key_refresh_interval_seconds: 300,
+        }
+    }
+}
+
+impl Default for Outbound {
+    fn default() -> Self {
+        Self {
+            proxy: String::new(),
+            proxy_file: PathBuf::new(),
+            no_proxy: Vec::new(),
+            extra_ca_files: Vec::new(),
+            private_targets: PrivateTargetsSetting::Refused,
+            allowed_networks: Vec::new(),
+            connect_timeout_seconds: 5,
+            timeout_seconds: 30,
+        }
+    }
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self {
+            format: LogFormat::Text,
+            filter: "info".to_owned(),
+        }
+    }
+}
+
+/// Sections that may hold a secret show themselves without it.
+macro_rules! debug_without_secrets {
+    ($($section:ident),*) => {$(
+        impl std::fmt::Debug for $section {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.debug_struct(stringify!($section)).finish_non_exhaustive()
+            }
+        }
+    )*};
+}
+
+debug_without_secrets!(Database, Sealing, Outbound);

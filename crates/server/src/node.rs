@@ -1,0 +1,270 @@
+//! One running node: store, control plane, gateway, and what carries data between them.
+
+mod explainer;
+mod key_set_source;
+mod snapshot_carrier;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use connectors::contract::ConnectorEnvironment;
+use connectors::http::{OutboundHttp, OutboundHttpConfig, PrivateTargets};
+use connectors::registry::Registry;
+use control::identity::FirstUser;
+use control::{Control, Dependencies, GatewayEnvironment, Settings};
+use domain::{Clock, Random};
+use gateway::{Gateway, GatewayConfig, GatewayDependencies};
+use secrecy::SecretString;
+use store::{Store, StoreConfig};
+use tokio::task::JoinHandle;
+use url::Url;
+
+use self::explainer::GatewayExplainer;
+use self::key_set_source::OutboundKeySets;
+use crate::config::{Config, Outbound, PrivateTargetsSetting};
+use crate::listener::{Bound, base_url, tls_from_files};
+use crate::sealing_key;
+use crate::shutdown::Shutdown;
+use crate::system::{SystemClock, SystemRandom};
+
+/// How long background work may take to finish at shutdown.
+const STOP_LIMIT: Duration = Duration::from_secs(35);
+
+pub(crate) struct Node {
+    control_url: String,
+    gateway_url: String,
+    gateway: Arc<Gateway>,
+    first_users: Vec<FirstUser>,
+    shutdown: Shutdown,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Node {
+    /// Starts everything. An error is a sentence for the operator.
+    pub(crate) async fn start(config: &Config) -> Result<Self, String> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let random: Arc<dyn Random> = Arc::new(SystemRandom::new());
+        make_folder(&config.data_folder)?;
+        let store = open_store(config, &random).await?;
+        let http =
+            OutboundHttp::new(outbound(&config.outbound)?).map_err(|error| error_chain(&error))?;
+        let tls = tls_from_files(
+            &config.control.tls_certificate_file,
+            &config.control.tls_key_file,
+        )?;
+        let bound = Bound::bind("control plane", config.control.listen, tls).await?;
+        let gateway = start_gateway(config, &clock, &http)?;
+
+        let gateway_url = public_gateway_url(config, &gateway);
+        let control = Control::new(Dependencies {
+            store,
+            connector_types: Arc::new(Registry::standard()),
+            environment: ConnectorEnvironment {
+                http,
+                clock,
+                random,
+            },
+            settings: settings(config, &gateway_url),
+        })
+        .with_explainer(Arc::new(GatewayExplainer(Arc::clone(&gateway))));
+        let first_users = control
+            .identity()
+            .first_start()
+            .await
+            .map_err(|error| error_chain(&error))?;
+
+        let (shutdown, signal) = Shutdown::new();
+        let control_url = bound.url();
+        let router = web::router(control.clone(), web::WebSettings::default());
+        let tasks = vec![
+            tokio::spawn(snapshot_carrier::carry(
+                control.clone(),
+                Arc::clone(&gateway),
+                signal.clone(),
+            )),
+            tokio::spawn({
+                let (control, signal) = (control.clone(), signal.clone());
+                async move { control.jobs().run(signal.wait()).await }
+            }),
+            bound.serve(router, signal),
+        ];
+        let node = Self {
+            control_url,
+            gateway_url,
+            gateway,
+            first_users: first_users.unwrap_or_default(),
+            shutdown,
+            tasks,
+        };
+        Ok(node)
+    }
+
+    pub(crate) fn control_url(&self) -> &str {
+        &self.control_url
+    }
+
+    pub(crate) fn gateway_url(&self) -> &str {
+        &self.gateway_url
+    }
+
+    /// Users with generated passwords, at the very first start; the passwords are not kept anywhere else.
+    pub(crate) fn first_users(&self) -> &[FirstUser] {
+        &self.first_users
+    }
+
+    /// Lets accepted requests and running steps finish, within bounds.
+    pub(crate) async fn stop(self) {
+        self.shutdown.begin();
+        self.gateway.stop().await;
+        for task in self.tasks {
+            if tokio::time::timeout(STOP_LIMIT, task).await.is_err() {
+                tracing::warn!("a task did not finish in time");
+            }
+        }
+    }
+}
+
+/// The folder exists and is writable, or a sentence that says why not.
+pub(crate) fn make_folder(folder: &Path) -> Result<(), String> {
+    let unusable = |error: std::io::Error| {
+        format!(
+            "the data folder {} cannot be used: {error}; choose another or change its owner",
+            folder.display()
+        )
+    };
+    std::fs::create_dir_all(folder).map_err(unusable)?;
+    let probe = folder.join(".writable");
+    std::fs::write(&probe, b"")
+        .and_then(|()| std::fs::remove_file(&probe))
+        .map_err(unusable)
+}
+
+/// An error and what caused it, for the operator.
+pub(crate) fn error_chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}
+
+async fn open_store(config: &Config, random: &Arc<dyn Random>) -> Result<Arc<dyn Store>, String> {
+    let url = if config.database.url.is_empty() {
+        format!(
+            "sqlite:{}",
+            config.data_folder.join("claviger.db").display()
+        )
+    } else {
+        config.database.url.clone()
+    };
+    let store_config = StoreConfig {
+        max_connections: config.database.connections,
+        ..StoreConfig::new(url)
+    };
+    let key = sealing_key::obtain(&config.sealing.key, &config.data_folder, &**random)?;
+    store::open(&store_config, key, Arc::clone(random))
+        .await
+        .map_err(|error| error_chain(&error))
+}
+
+fn outbound(settings: &Outbound) -> Result<OutboundHttpConfig, String> {
+    let proxy = match settings.proxy.as_str() {
+        "" => None,
+        text => Some(
+            Url::parse(text).map_err(|error| format!("outbound.proxy is not a URL: {error}"))?,
+        ),
+    };
+    let mut extra_ca_pem = Vec::new();
+    for file in &settings.extra_ca_files {
+        extra_ca_pem.push(
+            std::fs::read_to_string(file)
+                .map_err(|error| format!("{}: {error}", file.display()))?,
+        );
+    }
+    let mut networks = Vec::new();
+    for network in &settings.allowed_networks {
+        networks.push(network.parse().map_err(|_| {
+            format!("outbound.allowed_networks: {network:?} is not a network such as 10.0.0.0/8")
+        })?);
+    }
+    Ok(OutboundHttpConfig {
+        proxy,
+        no_proxy: settings.no_proxy.clone(),
+        extra_ca_pem,
+        connect_timeout: Duration::from_secs(settings.connect_timeout_seconds),
+        timeout: Duration::from_secs(settings.timeout_seconds),
+        allow_private_targets: match settings.private_targets {
+            PrivateTargetsSetting::Allowed => PrivateTargets::Allowed,
+            PrivateTargetsSetting::Refused if networks.is_empty() => PrivateTargets::Refused,
+            PrivateTargetsSetting::Refused => PrivateTargets::AllowedNetworks(networks),
+        },
+    })
+}
+
+fn start_gateway(
+    config: &Config,
+    clock: &Arc<dyn Clock>,
+    http: &OutboundHttp,
+) -> Result<Arc<Gateway>, String> {
+    let settings = &config.gateway;
+    let tls = if settings.tls_certificate_file.as_os_str().is_empty() {
+        None
+    } else {
+        let read = |file: &Path| {
+            std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))
+        };
+        Some(gateway::TlsIdentity {
+            certificate_chain: read(&settings.tls_certificate_file)?,
+            private_key: SecretString::from(read(&settings.tls_key_file)?),
+        })
+    };
+    let defaults = GatewayConfig::default();
+    let gateway_config = GatewayConfig {
+        listen: settings.listen,
+        tls,
+        workers: (settings.workers > 0).then_some(settings.workers),
+        key_set_folder: Some(config.data_folder.join("key-sets")),
+        clock_leeway: Duration::from_secs(settings.clock_leeway_seconds),
+        key_sets: gateway::KeySetConfig {
+            unknown_key_interval: Duration::from_secs(settings.key_refresh_interval_seconds),
+            ..defaults.key_sets
+        },
+        ..defaults
+    };
+    let dependencies = GatewayDependencies {
+        clock: Arc::clone(clock),
+        key_set_source: Arc::new(OutboundKeySets(http.clone())),
+    };
+    Gateway::start(gateway_config, dependencies)
+        .map(Arc::new)
+        .map_err(|error| error_chain(&error))
+}
+
+fn public_gateway_url(config: &Config, gateway: &Gateway) -> String {
+    if !config.gateway.public_url.is_empty() {
+        return config.gateway.public_url.trim_end_matches('/').to_owned();
+    }
+    let scheme = if config.gateway.tls_certificate_file.as_os_str().is_empty() {
+        "http"
+    } else {
+        "https"
+    };
+    base_url(scheme, gateway.local_addr())
+}
+
+fn settings(config: &Config, gateway_url: &str) -> Settings {
+    Settings {
+        request_patience: Duration::from_secs(config.control.request_patience_seconds),
+        access_token_lifetime: Duration::from_secs(config.control.access_token_lifetime_seconds),
+        secret_grace_period: Duration::from_secs(config.control.secret_grace_period_seconds),
+        environments: vec![GatewayEnvironment {
+            name: config.gateway.environment.clone(),
+            vhost: config.gateway.vhost.clone(),
+            base_url: gateway_url.to_owned(),
+        }],
+    }
+}
