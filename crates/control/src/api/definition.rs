@@ -1,0 +1,102 @@
+//! From a document to an API's settings.
+
+use domain::api::{ApiSettings, KeyManagerSelection};
+use domain::{FieldError, Invalid};
+
+use super::ImportApi;
+use super::openapi::{self, DefinitionReport};
+
+/// Business plan of an API whose publisher named none.
+const DEFAULT_PLAN: &str = "Unlimited";
+
+/// What an import makes of a document and of what the publisher says beside it.
+pub(super) fn import(definition: String, overrides: ImportApi) -> Result<ApiSettings, Invalid> {
+    let report = read(&definition)?;
+    let name = overrides.name.unwrap_or(report.name);
+    Ok(ApiSettings {
+        context: with_slash(overrides.context.unwrap_or(report.context)),
+        version: overrides.version.unwrap_or(report.version),
+        description: overrides.description.unwrap_or(report.description),
+        is_default_version: overrides.is_default_version.unwrap_or_default(),
+        endpoints: overrides.endpoints.unwrap_or(report.endpoints),
+        operations: report.operations,
+        scopes: report.scopes,
+        key_managers: overrides.key_managers.unwrap_or_default(),
+        audiences: overrides.audiences.unwrap_or_default(),
+        authorization_header: overrides.authorization_header.unwrap_or_default(),
+        policies: overrides
+            .policies
+            .unwrap_or_else(|| vec![DEFAULT_PLAN.to_owned()]),
+        api_throttling_policy: overrides.api_throttling_policy,
+        visibility: overrides.visibility.unwrap_or_default(),
+        name,
+        definition,
+    })
+}
+
+/// Fills in what is missing of operations and document from the other.
+pub(super) fn complete(mut settings: ApiSettings) -> Result<ApiSettings, Invalid> {
+    settings.context = with_slash(settings.context);
+    if let KeyManagerSelection::Only(names) = &settings.key_managers
+        && names.iter().any(|name| name.eq_ignore_ascii_case("all"))
+    {
+        settings.key_managers = KeyManagerSelection::All;
+    }
+    if settings.definition.trim().is_empty() {
+        settings.definition = openapi::generate(&settings);
+    } else if settings.operations.is_empty() {
+        let report = read(&settings.definition)?;
+        settings.operations = report.operations;
+        if settings.scopes.is_empty() {
+            settings.scopes = report.scopes;
+        }
+    }
+    Ok(settings)
+}
+
+/// The settings with another document; role bindings of scopes that stay are kept.
+pub(super) fn replace(
+    mut settings: ApiSettings,
+    definition: String,
+) -> Result<ApiSettings, Invalid> {
+    let report = read(&definition)?;
+    let mut scopes = report.scopes;
+    for scope in &mut scopes {
+        let old = settings.scopes.iter().find(|old| old.name == scope.name);
+        if let Some(old) = old
+            && scope.bindings.is_empty()
+        {
+            scope.bindings.clone_from(&old.bindings);
+        }
+    }
+    settings.operations = report.operations;
+    settings.scopes = scopes;
+    settings.definition = definition;
+    Ok(settings)
+}
+
+/// The report of a document without errors.
+fn read(definition: &str) -> Result<DefinitionReport, Invalid> {
+    let report = openapi::read(definition);
+    if report.valid {
+        return Ok(report);
+    }
+    let errors = report.errors.into_iter().map(|error| FieldError {
+        field: "definition".to_owned(),
+        message: if error.at.is_empty() {
+            error.message
+        } else {
+            format!("{}: {}", error.at, error.message)
+        },
+    });
+    Err(Invalid(errors.collect()))
+}
+
+/// WSO2's clients also write a context without its first slash.
+fn with_slash(context: String) -> String {
+    if context.is_empty() || context.starts_with('/') {
+        context
+    } else {
+        format!("/{context}")
+    }
+}

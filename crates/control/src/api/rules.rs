@@ -1,0 +1,93 @@
+//! What an API's settings may name, and the one default version among the versions of an API.
+
+use domain::api::{Api, ApiSettings, KeyManagerSelection, Visibility};
+use domain::throttling_policy::PolicyLevel;
+use domain::user::{ADMIN_ROLE, PUBLISHER_ROLE, SUBSCRIBER_ROLE};
+use domain::validation::Check;
+use store::api::ApiQuery;
+use store::snapshot_change::ChangedNoun;
+use store::{Page, Tx};
+
+use crate::throttling_policy;
+use crate::{Error, Transaction};
+
+/// Names of policies, key managers and roles must be those of something that exists.
+pub(super) async fn check(tx: &mut dyn Tx, settings: &ApiSettings) -> Result<(), Error> {
+    let mut check = Check::default();
+    for plan in &settings.policies {
+        check.that(
+            throttling_policy::exists(PolicyLevel::Subscription, plan),
+            "policies",
+            format!("{plan:?} is not the name of a business plan"),
+        );
+    }
+    let api_level = settings.api_throttling_policy.iter();
+    let operation_level = settings
+        .operations
+        .iter()
+        .filter_map(|operation| operation.throttling_policy.as_ref());
+    for policy in api_level.chain(operation_level) {
+        check.that(
+            throttling_policy::exists(PolicyLevel::Api, policy),
+            "apiThrottlingPolicy",
+            format!("{policy:?} is not the name of an API-level throttling policy"),
+        );
+    }
+    if let KeyManagerSelection::Only(names) = &settings.key_managers {
+        check.that(!names.is_empty(), "keyManagers", "must name at least one");
+        for name in names {
+            check.that(
+                tx.key_managers().find_by_name(name).await?.is_some(),
+                "keyManagers",
+                format!("there is no key manager {name:?}"),
+            );
+        }
+    }
+    if let Visibility::Restricted(roles) = &settings.visibility {
+        check.that(
+            !roles.is_empty(),
+            "visibleRoles",
+            "must name at least one role",
+        );
+        for role in roles {
+            check.that(
+                role_exists(tx, role).await?,
+                "visibleRoles",
+                format!("there is no role {role:?}"),
+            );
+        }
+    }
+    Ok(check.finish()?)
+}
+
+async fn role_exists(tx: &mut dyn Tx, role: &str) -> Result<bool, Error> {
+    if matches!(role, ADMIN_ROLE | PUBLISHER_ROLE | SUBSCRIBER_ROLE) {
+        return Ok(true);
+    }
+    Ok(tx.users().role_exists(role).await?)
+}
+
+/// Of all versions of an API only this one answers requests that name no version.
+pub(super) async fn keep_one_default_version(
+    tx: &mut Transaction<'_>,
+    default: &Api,
+) -> Result<(), Error> {
+    let query = ApiQuery {
+        name_contains: default.settings.name.clone(),
+        ..ApiQuery::default()
+    };
+    let others = tx.apis().list(&query, Page::FIRST).await?;
+    for mut other in others.items {
+        if other.id == default.id
+            || other.settings.name != default.settings.name
+            || !other.settings.is_default_version
+        {
+            continue;
+        }
+        other.settings.is_default_version = false;
+        other.updated_at = default.updated_at;
+        tx.apis().update(&other).await?;
+        tx.changed(ChangedNoun::Api(other.id));
+    }
+    Ok(())
+}
