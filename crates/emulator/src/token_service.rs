@@ -3,10 +3,12 @@
 //! Owns client authentication, grants, claims, lifetimes and the AADSTS errors. Reads the
 //! directory as the token service sees it, which lags behind; keys are `keys`' affair.
 
+mod assertion;
 mod claims;
 mod client;
 mod client_credentials;
 mod endpoint;
+mod federated;
 mod graph_token;
 mod issue;
 mod refusal;

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use super::Refusal;
 use super::request::TokenForm;
+use super::{Refusal, assertion};
 use crate::directory::{Application, Directory, ServicePrincipal, Tenant};
 use crate::replica::{Aspect, Place};
 use crate::state::State;
@@ -104,6 +104,27 @@ impl Client {
             return Err(Refusal::Disabled { app_id, name });
         }
         Ok(principal)
+    }
+
+    /// Checks whatever proof the request brings; without any, the client is a public one.
+    ///
+    /// # Errors
+    /// What is wrong with the secret or the assertion.
+    pub(crate) async fn authenticate(
+        &self,
+        state: &State,
+        tenant: &Tenant,
+        form: &TokenForm,
+    ) -> Result<ClientAuthentication, Refusal> {
+        if let Some(assertion) = form.get("client_assertion") {
+            assertion::check(state, tenant, self, form, assertion).await?;
+            return Ok(ClientAuthentication::Assertion);
+        }
+        let Some(secret) = form.get("client_secret") else {
+            return Ok(ClientAuthentication::Public);
+        };
+        self.check_secret(state, secret)?;
+        Ok(ClientAuthentication::Secret)
     }
 
     /// Checks a client secret against what the token service knows.

@@ -13,7 +13,7 @@ use crate::replica::{Aspect, Place};
 use crate::state::State;
 
 /// Answers one request, checks in this order: client, its credential, its presence, resource, role.
-pub(crate) fn answer(
+pub(crate) async fn answer(
     state: &State,
     version: EndpointVersion,
     authority: Authority,
@@ -26,7 +26,10 @@ pub(crate) fn answer(
     let app_id = client_id(form, &tenant.display_name)?;
     let named = named_resource(version, form)?;
     let client = Client::find(state, &tenant, app_id)?;
-    let authentication = authenticate(state, &client, form)?;
+    let authentication = client.authenticate(state, &tenant, form).await?;
+    if authentication == ClientAuthentication::Public {
+        return Err(Refusal::NoClientCredential);
+    }
     let principal = client.enabled_principal(&tenant)?;
     let resource = Resource::find(state, &tenant, named)?;
     let roles = granted_roles(state, &client, &resource)?;
@@ -57,18 +60,6 @@ fn named_resource(version: EndpointVersion, form: &TokenForm) -> Result<&str, Re
         EndpointVersion::V2 => "scope",
     };
     resource_of_default_scope(form.get("scope").ok_or(Refusal::MissingField(missing))?)
-}
-
-fn authenticate(
-    state: &State,
-    client: &Client,
-    form: &TokenForm,
-) -> Result<ClientAuthentication, Refusal> {
-    let secret = form
-        .get("client_secret")
-        .ok_or(Refusal::NoClientCredential)?;
-    client.check_secret(state, secret)?;
-    Ok(ClientAuthentication::Secret)
 }
 
 /// The roles of the client at the resource, which may insist that there is an assignment.

@@ -84,10 +84,6 @@ async fn token(
     }
 }
 
-#[expect(
-    clippy::unused_async,
-    reason = "federated assertions fetch the issuer's keys"
-)]
 async fn grant(
     state: &State,
     version: EndpointVersion,
@@ -96,7 +92,7 @@ async fn grant(
 ) -> Result<Value, Refusal> {
     let authority = find_authority(&state.directory(), tenant)?;
     match form.require("grant_type")? {
-        "client_credentials" => client_credentials::answer(state, version, authority, form),
+        "client_credentials" => client_credentials::answer(state, version, authority, form).await,
         other => Err(Refusal::UnsupportedGrant(other.chars().take(200).collect())),
     }
 }

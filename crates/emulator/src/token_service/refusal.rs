@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use serde_json::json;
 use uuid::Uuid;
 
+use super::assertion::AssertionRefusal;
 use crate::state::State;
 
 /// Why the token service says no. `Display` is the text after `AADSTS<code>: `.
@@ -91,6 +92,8 @@ pub(crate) enum Refusal {
         resource: String,
         resource_name: String,
     },
+    #[error(transparent)]
+    Assertion(#[from] AssertionRefusal),
     #[error("Unknown or invalid instance.")]
     UnknownInstance,
     #[error("Endpoint only accepts POST, OPTIONS requests.")]
@@ -193,6 +196,10 @@ impl Refusal {
             Self::MalformedTenant(_) => class(900_023, bad_request, "invalid_request"),
             Self::TenantNeeded { .. } => class(50_194, bad_request, "invalid_request"),
             Self::NotAssigned { .. } => class(501_051, bad_request, "invalid_grant"),
+            Self::Assertion(refusal) => {
+                let (code, status, error) = refusal.class();
+                class(code, status, error)
+            }
             Self::UnknownInstance => class(50_049, bad_request, "invalid_instance"),
             Self::OnlyPost => class(900_561, bad_request, "invalid_request"),
             Self::MalformedRequest => class(9_002_313, bad_request, "invalid_request"),

@@ -1,5 +1,6 @@
 //! The token service over its HTTP routes, with a real directory and a clock that stands still.
 
+mod assertions;
 mod client_credentials;
 mod errors;
 mod graph;
