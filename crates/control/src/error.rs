@@ -28,7 +28,7 @@ pub enum Error {
     NotPossible(#[from] NotPossible),
     /// The key manager refused or failed; its own words are inside.
     #[error("the key manager refused or failed")]
-    KeyManager(#[source] ProviderFailure),
+    KeyManager(#[source] Box<ProviderFailure>),
     /// Ours to repair; the person learns only that.
     #[error("internal error")]
     Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -123,8 +123,20 @@ impl From<StoreError> for Error {
 impl From<ConnectorError> for Error {
     fn from(error: ConnectorError) -> Self {
         match error {
-            ConnectorError::Provider(failure) => Self::KeyManager(failure),
+            ConnectorError::Provider(failure) => Self::KeyManager(Box::new(failure)),
             ConnectorError::Journal(source) => Self::Internal(source),
         }
     }
+}
+
+/// An error and its causes in one line, for the log.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        text.push_str(": ");
+        text.push_str(&inner.to_string());
+        cause = inner.source();
+    }
+    text
 }

@@ -43,7 +43,7 @@ impl<'a> Identity<'a> {
         Self { control }
     }
 
-    fn state(&self) -> &'a IdentityState {
+    fn state(self) -> &'a IdentityState {
         self.control.identity_state()
     }
 }

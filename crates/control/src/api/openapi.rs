@@ -13,7 +13,7 @@ mod tests;
 use domain::api::{ApiEndpoints, ApiScope, Operation};
 use serde_json::{Map, Value, json};
 
-use self::operation::Operations;
+use self::operation::Found;
 
 /// Longest document that is read, in bytes.
 pub const LONGEST_DEFINITION: usize = 10 * 1024 * 1024;
@@ -103,7 +103,7 @@ fn fill(report: &mut DefinitionReport, root: &Map<String, Value>) {
     };
     read_info(report, root);
     report.endpoints = server::endpoints(root, dialect);
-    let Operations {
+    let Found {
         operations,
         scopes,
         errors,

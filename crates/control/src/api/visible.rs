@@ -93,7 +93,7 @@ impl Apis<'_> {
         })
     }
 
-    fn gateway_urls(&self, api: &Api, deployments: &[Deployment]) -> Vec<(String, String)> {
+    fn gateway_urls(self, api: &Api, deployments: &[Deployment]) -> Vec<(String, String)> {
         let shown = |name: &str| {
             deployments
                 .iter()

@@ -15,9 +15,9 @@ use jiff::Timestamp;
 const FREE_FOR_USER: u32 = 3;
 /// Many people may share an address.
 const FREE_FOR_ADDRESS: u32 = 20;
-const LONGEST_DELAY: Duration = Duration::from_secs(60);
+const LONGEST_DELAY: Duration = Duration::from_mins(1);
 /// After so long without a failure all is forgotten.
-const MEMORY: Duration = Duration::from_secs(15 * 60);
+const MEMORY: Duration = Duration::from_mins(15);
 const MOST_ENTRIES: usize = 20_000;
 /// No user name is longer; what is longer is counted by address only.
 const LONGEST_NAME: usize = 60;

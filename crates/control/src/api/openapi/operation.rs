@@ -11,14 +11,14 @@ use super::{DefinitionError, Dialect, text_at};
 const DEEPEST_REFERENCE: usize = 8;
 
 /// What [`read`] found.
-pub(super) struct Operations {
+pub(super) struct Found {
     pub(super) operations: Vec<Operation>,
     pub(super) scopes: Vec<ApiScope>,
     pub(super) errors: Vec<DefinitionError>,
 }
 
 /// Reads every path item's operations, in path order, and gathers the scopes of the document's OAuth2 schemes.
-pub(super) fn read(root: &Map<String, Value>, dialect: Dialect) -> Operations {
+pub(super) fn read(root: &Map<String, Value>, dialect: Dialect) -> Found {
     let mut reader = Reader {
         root,
         schemes: security_schemes(root, dialect),
@@ -27,7 +27,7 @@ pub(super) fn read(root: &Map<String, Value>, dialect: Dialect) -> Operations {
     };
     reader.declare_scopes();
     let operations = reader.operations();
-    Operations {
+    Found {
         operations,
         scopes: reader.scopes.into_values().collect(),
         errors: reader.errors,

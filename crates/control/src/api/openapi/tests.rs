@@ -1,3 +1,5 @@
+use std::fmt::Write as _;
+
 use domain::api::{Operation, Verb};
 use serde_json::{Value, json};
 
@@ -154,7 +156,7 @@ fn what_an_api_key_scheme_lists_is_no_scope() {
 
 #[test]
 fn swagger_2_is_read_with_its_host_and_definitions() {
-    let text = r##"
+    let text = r"
 swagger: 2.0
 info: {title: Old, version: 1.5}
 host: backend.example.com
@@ -171,7 +173,7 @@ paths:
   /a:
     post:
       security: [{company: [read]}]
-"##;
+";
     let report = read(text);
     assert!(report.valid, "{:?}", report.errors);
     assert_eq!(report.version, "1.5");
@@ -268,7 +270,7 @@ fn a_yaml_alias_bomb_is_refused() {
     let mut text = String::from("a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n");
     for level in 1..12 {
         let aliases = vec![format!("*a{}", level - 1); 10].join(",");
-        text.push_str(&format!("a{level}: &a{level} [{aliases}]\n"));
+        writeln!(text, "a{level}: &a{level} [{aliases}]").unwrap();
     }
     assert!(!read(&text).valid);
 }
