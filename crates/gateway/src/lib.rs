@@ -1,1 +1,36 @@
+//! The data plane: decides over every request by an immutable snapshot, and carries it to the API's endpoint.
+//!
+//! Owns `decide` and everything it needs (routes, key sets, verified tokens), `explain`, and the proxy around it.
+//! Knows nothing of databases, control plane or connectors: `server` brings snapshots, a clock and an HTTP client
+//! for key sets.
 
+mod claims;
+mod config;
+mod credential;
+mod decide;
+mod explain;
+mod gateway;
+mod identity;
+mod key_manager;
+mod key_set;
+mod proxy;
+mod refusal;
+mod request_path;
+mod resource;
+mod route;
+mod sharded_map;
+mod snapshot;
+mod token;
+mod token_cache;
+mod trace;
+mod upstream;
+mod verify;
+
+pub use config::{ForwardedPolicy, GatewayConfig, KeySetConfig, Limits, Timeouts, TlsIdentity};
+pub use explain::{ExplainRequest, ExplainTarget};
+pub use gateway::{Gateway, GatewayDependencies, GatewayStatus, KeyManagerKeys, StartError};
+pub use key_set::LARGEST_KEY_SET;
+pub use key_set::refresh::{KeySetSource, KeySetSourceError};
+pub use proxy::TlsError;
+pub use refusal::{Reason, Refusal};
+pub use snapshot::OutOfOrder;

@@ -1,0 +1,157 @@
+//! The gateway's settings. Every one has a default; `server` fills them in from its configuration.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+#[derive(Clone, Debug)]
+pub struct GatewayConfig {
+    /// Port 0 takes any free one.
+    pub listen: SocketAddr,
+    /// `None` serves plain HTTP.
+    pub tls: Option<TlsIdentity>,
+    /// Threads; `None` means one a core.
+    pub workers: Option<usize>,
+    /// Where key sets survive a restart; `None` keeps them in memory only.
+    pub key_set_folder: Option<PathBuf>,
+    /// Certificate authorities (PEM) that upstreams may use beside the system's.
+    pub upstream_authorities: Option<String>,
+    pub timeouts: Timeouts,
+    pub limits: Limits,
+    pub key_sets: KeySetConfig,
+    /// Difference between the clocks of gateway and authorization servers that is forgiven.
+    pub clock_leeway: Duration,
+    /// Bound of the cache of verified tokens, in bytes; 0 turns it off.
+    pub token_cache_bytes: u64,
+    pub forwarded: ForwardedPolicy,
+}
+
+/// Certificate chain and private key, PEM.
+#[derive(Clone)]
+pub struct TlsIdentity {
+    pub certificate_chain: String,
+    pub private_key: domain::SecretString,
+}
+
+#[derive(Clone, Debug)]
+pub struct Timeouts {
+    /// For a client to send a whole request head.
+    pub request_head: Duration,
+    /// For a TCP (and TLS) connection to an upstream.
+    pub connect: Duration,
+    /// For an upstream's response head after the request was sent.
+    pub response_head: Duration,
+    /// Without a byte of a body in either direction.
+    pub body_idle: Duration,
+    /// An unused connection to an upstream is closed after this.
+    pub pool_idle: Duration,
+    /// For accepted requests to finish at shutdown.
+    pub drain: Duration,
+}
+
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Bytes of a request head.
+    pub request_head: usize,
+    /// Header lines of a request.
+    pub header_count: usize,
+    /// Bytes of a request body.
+    pub request_body: u64,
+    /// Bytes of a token.
+    pub token: usize,
+    /// Connections of clients, a worker.
+    pub connections: usize,
+    /// Unused connections kept for an upstream, a worker.
+    pub idle_upstream_connections: usize,
+    /// HTTP/2 streams of one connection.
+    pub concurrent_streams: u32,
+}
+
+/// How key sets are kept fresh. The defaults are Microsoft's rules for key rollover.
+#[derive(Clone, Debug)]
+pub struct KeySetConfig {
+    pub refresh_every: Duration,
+    /// How long a key is trusted after the provider last listed it.
+    pub keep_keys: Duration,
+    /// Unknown key ids cause at most one fetch in this time …
+    pub unknown_key_interval: Duration,
+    /// … beyond this many at first or after quiet times.
+    pub unknown_key_burst: u32,
+    pub fetch_timeout: Duration,
+    /// How often the clock is looked at.
+    pub check_every: Duration,
+}
+
+/// What becomes of `Forwarded` and `X-Forwarded-*` that a client sends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ForwardedPolicy {
+    /// Clients are not believed: theirs are replaced.
+    #[default]
+    Replace,
+    /// A trusted proxy stands before the gateway: its words are kept and added to.
+    Append,
+}
+
+impl Default for GatewayConfig {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8280)),
+            tls: None,
+            workers: None,
+            key_set_folder: None,
+            upstream_authorities: None,
+            timeouts: Timeouts::default(),
+            limits: Limits::default(),
+            key_sets: KeySetConfig::default(),
+            clock_leeway: Duration::from_mins(1),
+            token_cache_bytes: 64 * 1024 * 1024,
+            forwarded: ForwardedPolicy::default(),
+        }
+    }
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            request_head: Duration::from_secs(30),
+            connect: Duration::from_secs(5),
+            response_head: Duration::from_mins(1),
+            body_idle: Duration::from_mins(1),
+            pool_idle: Duration::from_secs(50),
+            drain: Duration::from_secs(30),
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            request_head: 64 * 1024,
+            header_count: 128,
+            request_body: 100 * 1024 * 1024,
+            token: 16 * 1024,
+            connections: 10_000,
+            idle_upstream_connections: 128,
+            concurrent_streams: 128,
+        }
+    }
+}
+
+impl Default for KeySetConfig {
+    fn default() -> Self {
+        Self {
+            refresh_every: Duration::from_hours(1),
+            keep_keys: Duration::from_hours(24),
+            unknown_key_interval: Duration::from_mins(5),
+            unknown_key_burst: 3,
+            fetch_timeout: Duration::from_secs(10),
+            check_every: Duration::from_secs(1),
+        }
+    }
+}
+
+impl std::fmt::Debug for TlsIdentity {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("TlsIdentity")
+    }
+}

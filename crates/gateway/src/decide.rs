@@ -1,0 +1,547 @@
+//! The decision: may this request pass, and where to? One synchronous function over an immutable snapshot.
+//!
+//! The order is WSO2's where a client can see it. Every check is here or called from here; everything that is not
+//! allowed by it is refused. Waiting is the caller's business: an unknown key is handed back as [`Stop::NeedsKey`].
+
+use std::sync::Arc;
+
+use domain::api::{Operation, Verb};
+use domain::key_mapping::KeyType;
+use domain::snapshot::ApplicationEntry;
+use domain::subscription::SubscriptionStatus;
+use domain::token_profile::{AudienceRule, SignatureAlgorithm};
+use http::{HeaderMap, Method};
+
+use crate::credential::bearer_token;
+use crate::identity::{ConsumerKey, Identity};
+use crate::key_manager::KeyManager;
+use crate::key_set::{KeySet, KeySource};
+use crate::refusal::{Reason, Refusal};
+use crate::request_path::RequestPath;
+use crate::route::{NoResource, Route};
+use crate::snapshot::{Api, Snapshot};
+use crate::token::UnverifiedToken;
+use crate::token_cache::TokenCache;
+use crate::trace::{Check, Fact, Trace};
+
+/// What of a request is decided on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RequestParts<'r> {
+    pub(crate) method: &'r Method,
+    /// Without query.
+    pub(crate) path: &'r str,
+    pub(crate) headers: &'r HeaderMap,
+}
+
+/// What requests are decided by.
+#[derive(Clone, Copy)]
+pub(crate) struct Ground<'g> {
+    pub(crate) snapshot: &'g Snapshot,
+    /// `None` verifies every signature anew.
+    pub(crate) cache: Option<&'g TokenCache>,
+    /// Seconds since 1970.
+    pub(crate) now: i64,
+    /// Seconds.
+    pub(crate) leeway: i64,
+    /// Bytes.
+    pub(crate) longest_token: usize,
+    pub(crate) unknown_key: UnknownKey,
+}
+
+/// What to do about a key id that the key set does not hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum UnknownKey {
+    /// Hand it back: the caller may refresh the set and ask again.
+    Ask,
+    /// The set was refreshed, or may not be.
+    Refuse,
+}
+
+/// A request that may pass.
+#[derive(Debug)]
+pub(crate) struct Admission {
+    pub(crate) api: Arc<Api>,
+    /// Which of the API's endpoints.
+    pub(crate) key_type: KeyType,
+    /// Path behind context and version, as the client wrote it.
+    pub(crate) rest_of_path: String,
+    /// `None` on open resources.
+    pub(crate) caller: Option<Caller>,
+}
+
+/// Who calls.
+#[derive(Clone, Debug)]
+pub(crate) struct Caller {
+    pub(crate) key_manager: Arc<KeyManager>,
+    /// `None` where the API needs no subscription and the client is not known here.
+    pub(crate) application: Option<Arc<ApplicationEntry>>,
+    pub(crate) key_type: KeyType,
+    /// Business plan.
+    pub(crate) subscription_policy: Option<Arc<str>>,
+}
+
+/// Why there is no admission, or not yet.
+#[derive(Debug)]
+pub(crate) enum Stop {
+    Refused(Box<Refusal>),
+    NeedsKey { set: Arc<KeySet>, key_id: String },
+}
+
+/// Decides a request.
+pub(crate) fn decide<T: Trace>(
+    request: &RequestParts<'_>,
+    ground: &Ground<'_>,
+    trace: &mut T,
+) -> Result<Admission, Stop> {
+    let stop = |reason, trace: &mut T| {
+        trace.failed(Check::Route, reason);
+        Stop::refused(Refusal::new(reason))
+    };
+    let path = RequestPath::parse(request.path).map_err(|_| stop(Reason::PathAmbiguous, trace))?;
+    let route =
+        Route::find(ground.snapshot, &path).ok_or_else(|| stop(Reason::ApiUnknown, trace))?;
+    trace.saw(Fact::Api(route.api));
+    if route.api.entry.blocked {
+        return Err(stop(Reason::ApiBlocked, trace));
+    }
+    let operation = match route.resource(Verb::parse(request.method.as_str()), &path) {
+        Ok(operation) => operation,
+        Err(NoResource::Path) => return Err(stop(Reason::ResourceUnknown, trace)),
+        Err(NoResource::Verb(offered)) => {
+            trace.failed(Check::Route, Reason::VerbUnknown);
+            return Err(Stop::refused(
+                Refusal::new(Reason::VerbUnknown).offering(offered),
+            ));
+        }
+    };
+    trace.saw(Fact::Operation(operation));
+    trace.passed(Check::Route);
+
+    let (caller, key_type) = if operation.auth_required {
+        let header = &route.api.entry.authorization_header;
+        let caller = bearer_token(request.headers, header, ground.longest_token)
+            .map_err(|reason| refuse(Check::Credential, reason, route.api, trace))
+            .and_then(|token| authorize(token, route.api, Some(operation), ground, trace))?;
+        let key_type = caller.key_type;
+        (Some(caller), key_type)
+    } else {
+        let key_type = open_resource_endpoint(route.api).ok_or_else(|| {
+            refuse(
+                Check::Endpoint,
+                Reason::KeyTypeWithoutEndpoint,
+                route.api,
+                trace,
+            )
+        })?;
+        (None, key_type)
+    };
+    Ok(Admission {
+        api: Arc::clone(route.api),
+        key_type,
+        rest_of_path: path.raw_after(route.depth).to_owned(),
+        caller,
+    })
+}
+
+/// Decides whether the bearer of `token` may use `api`, and of it `operation` (where one is known).
+pub(crate) fn authorize<T: Trace>(
+    token: &str,
+    api: &Arc<Api>,
+    operation: Option<&Operation>,
+    ground: &Ground<'_>,
+    trace: &mut T,
+) -> Result<Caller, Stop> {
+    trace.passed(Check::Credential);
+    let identity = authenticate(token, api, ground, trace)?;
+    trace.saw(Fact::Identity(&identity));
+    let key_manager = ground
+        .snapshot
+        .key_manager(identity.key_manager)
+        .ok_or_else(|| refuse(Check::KeyManager, Reason::KeyManagerNotAllowed, api, trace))?;
+
+    pass(Check::TokenType, token_type(key_manager), api, trace)?;
+    pass(
+        Check::Audience,
+        audience(&identity, key_manager, api),
+        api,
+        trace,
+    )?;
+    let caller = subscriber(&identity, key_manager, api, ground.snapshot, trace)?;
+    trace.saw(Fact::KeyType(caller.key_type));
+    pass(Check::Endpoint, endpoint(api, caller.key_type), api, trace)?;
+    if let Some(operation) = operation {
+        scopes(&identity, operation, api, trace)?;
+    }
+    Ok(caller)
+}
+
+/// Who the token speaks for, verified now or earlier, and in time.
+fn authenticate<T: Trace>(
+    token: &str,
+    api: &Api,
+    ground: &Ground<'_>,
+    trace: &mut T,
+) -> Result<Arc<Identity>, Stop> {
+    let Some(cache) = ground.cache else {
+        let identity = verify(token, api, ground, trace)?;
+        pass(Check::Time, time(&identity, ground), api, trace)?;
+        return Ok(Arc::new(identity));
+    };
+    let digest = TokenCache::digest_of(token);
+    if let Some(known) = cache.get(&digest) {
+        if still_holds(&known, api, ground.snapshot) {
+            let in_time = time(&known, ground);
+            if in_time == Err(Reason::Expired) {
+                cache.remove(&digest);
+            }
+            pass(Check::Time, in_time, api, trace)?;
+            return Ok(known);
+        }
+        cache.remove(&digest);
+    }
+    let identity = Arc::new(verify(token, api, ground, trace)?);
+    pass(Check::Time, time(&identity, ground), api, trace)?;
+    cache.insert(digest, Arc::clone(&identity));
+    Ok(identity)
+}
+
+/// Whether a verification made earlier, perhaps for another API, would come out the same now for this one.
+fn still_holds(identity: &Identity, api: &Api, snapshot: &Snapshot) -> bool {
+    let of_issuer = snapshot.key_managers_of_issuer(&identity.issuer);
+    // The first that the API accepts is the one that would be chosen: its token handling options took the token
+    // when it was verified, and they are part of its generation. Any other has to be found again.
+    of_issuer
+        .iter()
+        .find(|key_manager| api.accepts(key_manager))
+        .is_some_and(|key_manager| {
+            key_manager.id() == identity.key_manager
+                && key_manager.generation == identity.generation
+                && key_manager.keys.removals() == identity.removals
+        })
+}
+
+/// Takes the token apart, finds its key manager and key, and verifies the signature.
+fn verify<T: Trace>(
+    token: &str,
+    api: &Api,
+    ground: &Ground<'_>,
+    trace: &mut T,
+) -> Result<Identity, Stop> {
+    let token = pass(Check::Format, UnverifiedToken::parse(token), api, trace)?;
+    trace.saw(Fact::Token(&token));
+
+    let found = find_key_manager(&token, api, ground.snapshot);
+    let (issuer, key_manager) = pass(Check::KeyManager, found, api, trace)?;
+    trace.saw(Fact::KeyManager(key_manager));
+    if key_manager.introspects() {
+        return Err(refuse(
+            Check::Key,
+            Reason::IntrospectionUnavailable,
+            api,
+            trace,
+        ));
+    }
+
+    // The profile says what may be; the token only says which of it.
+    let algorithm = SignatureAlgorithm::from_header(&token.header.algorithm)
+        .filter(|algorithm| key_manager.allows(*algorithm))
+        .ok_or(Reason::AlgorithmNotAllowed);
+    let algorithm = pass(Check::Algorithm, algorithm, api, trace)?;
+
+    // Read before the key: if it loses trust in between, the identity is void at once.
+    let removals = key_manager.keys.removals();
+    let verified = verify_signature(&token, issuer, key_manager, algorithm, ground.unknown_key);
+    match verified {
+        Ok(()) => {
+            trace.passed(Check::Key);
+            trace.passed(Check::Signature);
+        }
+        Err(Unverified::NeedsKey(stop)) => return Err(stop),
+        Err(Unverified::Key(reason)) => return Err(refuse(Check::Key, reason, api, trace)),
+        Err(Unverified::Signature(reason)) => {
+            trace.passed(Check::Key);
+            return Err(refuse(Check::Signature, reason, api, trace));
+        }
+    }
+    Identity::of_verified(&token.claims, issuer, key_manager, removals)
+        .map_err(|reason| refuse(Check::Time, reason, api, trace))
+}
+
+/// By `iss`, compared exactly, among those that the API accepts; of several the first whose token handling options
+/// take the token.
+fn find_key_manager<'t, 's>(
+    token: &'t UnverifiedToken<'_>,
+    api: &Api,
+    snapshot: &'s Snapshot,
+) -> Result<(&'t str, &'s Arc<KeyManager>), Reason> {
+    let issuer = token.claims.text("iss").ok_or(Reason::IssuerMissing)?;
+    let of_issuer = snapshot.key_managers_of_issuer(issuer);
+    if of_issuer.is_empty() {
+        return Err(unknown_issuer(token, snapshot));
+    }
+    let mut accepted = of_issuer.iter().filter(|one| api.accepts(one)).peekable();
+    if accepted.peek().is_none() {
+        return Err(Reason::KeyManagerNotAllowed);
+    }
+    accepted
+        .find(|key_manager| key_manager.handles(&token.claims))
+        .map(|key_manager| (issuer, key_manager))
+        .ok_or(Reason::TokenNotHandled)
+}
+
+/// Tells a token of the right tenant in the wrong version from a stranger's.
+fn unknown_issuer(token: &UnverifiedToken<'_>, snapshot: &Snapshot) -> Reason {
+    let (Some(tenant), Some(version)) = (token.claims.text("tid"), token.claims.text("ver")) else {
+        return Reason::IssuerUnknown;
+    };
+    let names_tenant = |issuer: &String| issuer.split('/').any(|segment| segment == tenant);
+    let is_known_tenant = snapshot
+        .key_managers()
+        .any(|key_manager| key_manager.profile().issuers.iter().any(names_tenant));
+    match version {
+        "1.0" if is_known_tenant => Reason::IssuerV1Form,
+        "2.0" if is_known_tenant => Reason::IssuerV2Form,
+        _ => Reason::IssuerUnknown,
+    }
+}
+
+enum Unverified {
+    NeedsKey(Stop),
+    Key(Reason),
+    Signature(Reason),
+}
+
+fn verify_signature(
+    token: &UnverifiedToken<'_>,
+    issuer: &str,
+    key_manager: &KeyManager,
+    algorithm: SignatureAlgorithm,
+    unknown_key: UnknownKey,
+) -> Result<(), Unverified> {
+    let header = &token.header;
+    let message = token.signed.as_bytes();
+    let is_verified = match &key_manager.keys {
+        KeySource::None => return Err(Unverified::Key(Reason::KeySetUnavailable)),
+        KeySource::Remote(set) => {
+            let key_id = header
+                .key_id
+                .as_ref()
+                .or(header.certificate_thumbprint.as_ref());
+            let key_id = key_id.ok_or(Unverified::Key(Reason::KeyIdMissing))?;
+            let keys = set.keys();
+            let Some(key) = keys.get(key_id) else {
+                return Err(match unknown_key {
+                    UnknownKey::Ask => Unverified::NeedsKey(Stop::NeedsKey {
+                        set: Arc::clone(set),
+                        key_id: key_id.clone(),
+                    }),
+                    UnknownKey::Refuse if keys.is_empty() => {
+                        Unverified::Key(Reason::KeySetUnavailable)
+                    }
+                    UnknownKey::Refuse => Unverified::Key(Reason::KeyIdUnknown),
+                });
+            };
+            if !key.can(algorithm) {
+                return Err(Unverified::Key(Reason::AlgorithmNotOfKey));
+            }
+            if !key.may_sign_for(issuer, token.claims.text("tid")) {
+                return Err(Unverified::Key(Reason::KeyOfOtherIssuer));
+            }
+            key.verifies(algorithm, message, &token.signature)
+        }
+        KeySource::Certificates(certificates) => {
+            let is_named = |thumbprint: &String| {
+                [&header.key_id, &header.certificate_thumbprint]
+                    .iter()
+                    .any(|name| name.as_ref() == Some(thumbprint))
+            };
+            let named = certificates.iter().find(|one| is_named(&one.thumbprint));
+            // Issuers name keys as they like; the few configured certificates can all be asked.
+            let candidates: Vec<_> = match named {
+                Some(certificate) => vec![certificate],
+                None => certificates.iter().collect(),
+            };
+            if candidates.is_empty() {
+                return Err(Unverified::Key(Reason::KeySetUnavailable));
+            }
+            if !candidates.iter().any(|one| one.key.can(algorithm)) {
+                return Err(Unverified::Key(Reason::AlgorithmNotOfKey));
+            }
+            candidates
+                .iter()
+                .any(|one| one.key.verifies(algorithm, message, &token.signature))
+        }
+    };
+    if is_verified {
+        Ok(())
+    } else if header.has_nonce {
+        Err(Unverified::Signature(Reason::GraphToken))
+    } else {
+        Err(Unverified::Signature(Reason::SignatureInvalid))
+    }
+}
+
+/// RFC 7519 section 4.1.4 to 4.1.6, with leeway; asked with every request.
+fn time(identity: &Identity, ground: &Ground<'_>) -> Result<(), Reason> {
+    if ground.now >= identity.expires_at.saturating_add(ground.leeway) {
+        return Err(Reason::Expired);
+    }
+    let latest = ground.now.saturating_add(ground.leeway);
+    if identity.not_before.is_some_and(|at| latest < at) {
+        return Err(Reason::NotYetValid);
+    }
+    if identity.issued_at.is_some_and(|at| latest < at) {
+        return Err(Reason::IssuedInFuture);
+    }
+    Ok(())
+}
+
+fn token_type(key_manager: &KeyManager) -> Result<(), Reason> {
+    if key_manager.takes_direct_tokens() {
+        Ok(())
+    } else {
+        Err(Reason::TokenTypeExchanged)
+    }
+}
+
+/// What the key manager's profile demands, and what the API demands beside it.
+fn audience(identity: &Identity, key_manager: &KeyManager, api: &Api) -> Result<(), Reason> {
+    let has = |wanted: &str| identity.audiences.iter().any(|one| one.as_ref() == wanted);
+    let suits_profile = match (&key_manager.profile().audience, &identity.consumer_key) {
+        (AudienceRule::Any, _) => true,
+        (AudienceRule::OneOf(accepted), _) => accepted.iter().any(|one| has(one)),
+        (AudienceRule::OwnClient, ConsumerKey::Known(key)) => {
+            identity.audiences.iter().any(|one| {
+                let name = one.strip_prefix("api://").unwrap_or(one);
+                name.strip_suffix('/').unwrap_or(name) == key.as_ref()
+            })
+        }
+        (AudienceRule::OwnClient, ConsumerKey::Missing | ConsumerKey::Ambiguous) => false,
+    };
+    let demanded = &api.entry.audiences;
+    let suits_api = demanded.is_empty() || demanded.iter().any(|one| has(one));
+    if suits_profile && suits_api {
+        Ok(())
+    } else {
+        Err(Reason::Audience)
+    }
+}
+
+/// The application behind the consumer key, and its subscription, where the API needs one.
+fn subscriber<T: Trace>(
+    identity: &Identity,
+    key_manager: &Arc<KeyManager>,
+    api: &Api,
+    snapshot: &Snapshot,
+    trace: &mut T,
+) -> Result<Caller, Stop> {
+    let consumer_key = match &identity.consumer_key {
+        ConsumerKey::Known(key) => Ok(key),
+        ConsumerKey::Missing => Err(Reason::ConsumerKeyMissing),
+        ConsumerKey::Ambiguous => Err(Reason::ConsumerKeyAmbiguous),
+    };
+    let consumer_key = pass(Check::ConsumerKey, consumer_key, api, trace)?;
+
+    let known = snapshot
+        .mapping(key_manager.id(), consumer_key)
+        .and_then(|mapping| Some((mapping, snapshot.application(mapping.application_id)?)));
+    let Some((mapping, application)) = known else {
+        if api.entry.subscription_required {
+            return Err(refuse(
+                Check::Application,
+                Reason::ClientUnmapped,
+                api,
+                trace,
+            ));
+        }
+        trace.passed(Check::Application);
+        trace.passed(Check::Subscription);
+        return Ok(Caller {
+            key_manager: Arc::clone(key_manager),
+            application: None,
+            key_type: open_resource_endpoint(api).unwrap_or(KeyType::Production),
+            subscription_policy: None,
+        });
+    };
+    trace.saw(Fact::Mapping(mapping));
+    trace.passed(Check::Application);
+
+    let subscription = snapshot.subscription(mapping.application_id, api.entry.id);
+    if let Some(subscription) = subscription {
+        trace.saw(Fact::Subscription(subscription));
+    }
+    let state = match subscription.map(|one| one.status) {
+        None if api.entry.subscription_required => Err(Reason::NotSubscribed),
+        None | Some(SubscriptionStatus::Unblocked) => Ok(()),
+        Some(status) if status.is_blocked_for(mapping.key_type) => Err(Reason::SubscriptionBlocked),
+        Some(SubscriptionStatus::OnHold | SubscriptionStatus::Rejected) => {
+            Err(Reason::SubscriptionInactive)
+        }
+        Some(SubscriptionStatus::Blocked | SubscriptionStatus::ProdOnlyBlocked) => Ok(()),
+    };
+    pass(Check::Subscription, state, api, trace)?;
+    Ok(Caller {
+        key_manager: Arc::clone(key_manager),
+        application: Some(Arc::clone(application)),
+        key_type: mapping.key_type,
+        subscription_policy: subscription.map(|one| Arc::clone(&one.throttling_policy)),
+    })
+}
+
+fn endpoint(api: &Api, key_type: KeyType) -> Result<(), Reason> {
+    if api.upstreams(key_type).is_empty() {
+        Err(Reason::KeyTypeWithoutEndpoint)
+    } else {
+        Ok(())
+    }
+}
+
+/// Production, unless there is only a sandbox.
+fn open_resource_endpoint(api: &Api) -> Option<KeyType> {
+    [KeyType::Production, KeyType::Sandbox]
+        .into_iter()
+        .find(|key_type| endpoint(api, *key_type).is_ok())
+}
+
+/// Any one of the resource's scopes is enough.
+fn scopes<T: Trace>(
+    identity: &Identity,
+    operation: &Operation,
+    api: &Api,
+    trace: &mut T,
+) -> Result<(), Stop> {
+    let holds = |scope: &String| identity.scopes.iter().any(|held| held.as_ref() == scope);
+    if operation.scopes.is_empty() || operation.scopes.iter().any(holds) {
+        trace.passed(Check::Scopes);
+        return Ok(());
+    }
+    trace.failed(Check::Scopes, Reason::ScopeMissing);
+    let refusal = Refusal::new(Reason::ScopeMissing).of(&api.entry);
+    Err(Stop::refused(refusal.needing(&operation.scopes)))
+}
+
+fn pass<V, T: Trace>(
+    check: Check,
+    outcome: Result<V, Reason>,
+    api: &Api,
+    trace: &mut T,
+) -> Result<V, Stop> {
+    match outcome {
+        Ok(value) => {
+            trace.passed(check);
+            Ok(value)
+        }
+        Err(reason) => Err(refuse(check, reason, api, trace)),
+    }
+}
+
+fn refuse<T: Trace>(check: Check, reason: Reason, api: &Api, trace: &mut T) -> Stop {
+    trace.failed(check, reason);
+    Stop::refused(Refusal::new(reason).of(&api.entry))
+}
+
+impl Stop {
+    fn refused(refusal: Refusal) -> Self {
+        Self::Refused(Box::new(refusal))
+    }
+}

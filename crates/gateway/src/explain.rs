@@ -1,0 +1,326 @@
+//! "Why was my token rejected?": the same `decide` as requests, listened to, with a fix for every reason.
+//!
+//! Owns the words for people. Makes no check of its own, so it cannot disagree with the gateway.
+
+use std::sync::Arc;
+
+use domain::SecretString;
+use domain::api::{Operation, Verb};
+use domain::explanation::{CheckOutcome, ExplainedCheck, Explanation};
+use domain::key_mapping::KeyType;
+use domain::token_profile::AudienceRule;
+use jiff::Timestamp;
+
+use crate::claims::Claims;
+use crate::identity::{ConsumerKey, Identity};
+use crate::key_manager::KeyManager;
+use crate::key_set::KeySource;
+use crate::refusal::{Reason, Refusal};
+use crate::snapshot::{Api, Mapping, Snapshot, Subscription};
+use crate::token::Header;
+use crate::trace::{Check, Fact, Trace};
+
+/// A token, and where somebody wants to use it.
+#[derive(Clone, Debug)]
+pub struct ExplainRequest {
+    /// With or without `Bearer` before it. Never stored.
+    pub token: SecretString,
+    pub target: ExplainTarget,
+}
+
+#[derive(Clone, Debug)]
+pub enum ExplainTarget {
+    /// An API as a whole: resource scopes are not looked at.
+    Api { context: String, version: String },
+    /// One request, path with context and version.
+    Request { verb: Verb, path: String },
+}
+
+/// Writes down what `decide` says.
+#[derive(Default)]
+pub(crate) struct Recorder {
+    outcomes: Vec<(Check, Option<Reason>)>,
+    api: Option<Arc<Api>>,
+    operation: Option<Operation>,
+    token: Option<(Header, Claims)>,
+    key_manager: Option<Arc<KeyManager>>,
+    identity: Option<Identity>,
+    mapping: Option<Mapping>,
+    subscription: Option<Subscription>,
+    key_type: Option<KeyType>,
+}
+
+impl Trace for Recorder {
+    fn saw(&mut self, fact: Fact<'_>) {
+        match fact {
+            Fact::Api(api) => self.api = Some(Arc::clone(api)),
+            Fact::Operation(operation) => self.operation = Some(operation.clone()),
+            Fact::Token(token) => self.token = Some((token.header.clone(), token.claims.clone())),
+            Fact::KeyManager(one) => self.key_manager = Some(Arc::clone(one)),
+            Fact::Identity(identity) => self.identity = Some(identity.clone()),
+            Fact::Mapping(mapping) => self.mapping = Some(*mapping),
+            Fact::Subscription(one) => self.subscription = Some(one.clone()),
+            Fact::KeyType(key_type) => self.key_type = Some(key_type),
+        }
+    }
+
+    fn passed(&mut self, check: Check) {
+        self.outcomes.push((check, None));
+    }
+
+    fn failed(&mut self, check: Check, reason: Reason) {
+        self.outcomes.push((check, Some(reason)));
+    }
+}
+
+impl Recorder {
+    /// `refusal` is what `decide` ended with.
+    pub(crate) fn explanation(
+        &self,
+        refusal: Option<&Refusal>,
+        snapshot: &Snapshot,
+        now: i64,
+    ) -> Explanation {
+        let checks = Check::ALL
+            .into_iter()
+            .map(|check| {
+                let outcome = self.outcomes.iter().rev().find(|(made, _)| *made == check);
+                match outcome {
+                    None => bare(check, CheckOutcome::NotReached),
+                    Some((_, None)) => ExplainedCheck {
+                        seen: self.seen(check),
+                        ..bare(check, CheckOutcome::Passed)
+                    },
+                    Some((_, Some(reason))) => ExplainedCheck {
+                        seen: self.seen(check),
+                        expected: self.expected(check, snapshot, now),
+                        fix: Some(self.fix(*reason)),
+                        ..bare(check, CheckOutcome::Failed)
+                    },
+                }
+            })
+            .collect();
+        Explanation {
+            accepted: refusal.is_none(),
+            code: refusal.map(|refusal| refusal.code().to_owned()),
+            reason: refusal.map(|refusal| refusal.reason.as_str().to_owned()),
+            checks,
+            application: self.mapping.map(|mapping| mapping.application_id),
+        }
+    }
+
+    fn seen(&self, check: Check) -> Option<String> {
+        let claim = |name: &str| Some(self.token.as_ref()?.1.text(name)?.to_owned());
+        match check {
+            Check::Route => self.api.as_ref().map(|api| match &self.operation {
+                Some(operation) => {
+                    format!(
+                        "{} {} of {}",
+                        operation.verb.as_str(),
+                        operation.target,
+                        api.base_path()
+                    )
+                }
+                None => api.base_path().to_owned(),
+            }),
+            Check::Credential | Check::Format | Check::Signature => None,
+            Check::KeyManager => claim("iss"),
+            Check::Algorithm => Some(self.token.as_ref()?.0.algorithm.clone()),
+            Check::Key => {
+                let header = &self.token.as_ref()?.0;
+                header
+                    .key_id
+                    .clone()
+                    .or_else(|| header.certificate_thumbprint.clone())
+            }
+            Check::Time => self.seen_times(),
+            Check::TokenType => Some(format!("{:?}", self.key_manager.as_ref()?.entry.token_type)),
+            Check::Audience => Some(self.token.as_ref()?.1.texts("aud").join(", ")),
+            Check::ConsumerKey => Some(self.seen_consumer_keys()),
+            Check::Application => match &self.identity.as_ref()?.consumer_key {
+                ConsumerKey::Known(key) => Some(format!("consumer key {key}")),
+                ConsumerKey::Missing | ConsumerKey::Ambiguous => None,
+            },
+            Check::Subscription => self.subscription.as_ref().map(|subscription| {
+                format!(
+                    "{} under {}",
+                    subscription.status.as_str(),
+                    subscription.throttling_policy
+                )
+            }),
+            Check::Endpoint => self.key_type.map(|key_type| key_type.as_str().to_owned()),
+            Check::Scopes => Some(self.identity.as_ref()?.scopes.join(" ")),
+        }
+        .filter(|text| !text.is_empty())
+    }
+
+    fn expected(&self, check: Check, snapshot: &Snapshot, now: i64) -> Option<String> {
+        let profile = self
+            .key_manager
+            .as_ref()
+            .map(|key_manager| key_manager.profile());
+        match check {
+            Check::KeyManager => {
+                let accepted = snapshot
+                    .key_managers()
+                    .filter(|one| self.api.as_ref().is_none_or(|api| api.accepts(one)));
+                let mut issuers: Vec<_> = accepted
+                    .flat_map(|one| one.profile().issuers.clone())
+                    .collect();
+                issuers.sort();
+                issuers.dedup();
+                Some(format!("one of {}", issuers.join(", ")))
+            }
+            Check::Algorithm => {
+                let names: Vec<_> = profile?.algorithms.iter().map(|one| one.as_str()).collect();
+                Some(format!("one of {}", names.join(", ")))
+            }
+            Check::Key => match &self.key_manager.as_ref()?.keys {
+                KeySource::Remote(set) => Some(format!(
+                    "one of {} (from {})",
+                    set.keys().ids().join(", "),
+                    set.url()
+                )),
+                KeySource::Certificates(certificates) => Some(format!(
+                    "one of {} configured certificates",
+                    certificates.len()
+                )),
+                KeySource::None => None,
+            },
+            Check::Time => Some(format!("valid at {}", written(now))),
+            Check::Audience => {
+                let own = match &profile?.audience {
+                    AudienceRule::Any => None,
+                    AudienceRule::OwnClient => {
+                        Some("the consumer key, or api:// before it".to_owned())
+                    }
+                    AudienceRule::OneOf(accepted) => Some(accepted.join(", ")),
+                };
+                let demanded = self.api.as_ref().map(|api| api.entry.audiences.join(", "));
+                let all: Vec<_> = own
+                    .into_iter()
+                    .chain(demanded.filter(|list| !list.is_empty()))
+                    .collect();
+                Some(all.join("; and for this API "))
+            }
+            Check::ConsumerKey => Some(format!(
+                "claim {}",
+                profile?.consumer_key_claims.join(" or ")
+            )),
+            Check::Subscription => {
+                let api = self.api.as_ref()?;
+                Some(format!(
+                    "an unblocked subscription to {} {}",
+                    api.entry.name, api.entry.version
+                ))
+            }
+            Check::Scopes => Some(format!(
+                "one of {}",
+                self.operation.as_ref()?.scopes.join(" ")
+            )),
+            Check::Route
+            | Check::Credential
+            | Check::Format
+            | Check::Signature
+            | Check::TokenType
+            | Check::Application
+            | Check::Endpoint => None,
+        }
+    }
+
+    fn seen_times(&self) -> Option<String> {
+        let claims = &self.token.as_ref()?.1;
+        let times: Vec<_> = [("nbf", "from"), ("exp", "until")]
+            .iter()
+            .filter_map(|(name, word)| match claims.time(name) {
+                crate::claims::TimeClaim::At(at) => Some(format!("{word} {}", written(at))),
+                crate::claims::TimeClaim::Absent => None,
+                crate::claims::TimeClaim::Malformed => Some(format!("{name} is no time")),
+            })
+            .collect();
+        Some(times.join(" "))
+    }
+
+    fn seen_consumer_keys(&self) -> String {
+        let (Some((_, claims)), Some(key_manager)) = (&self.token, &self.key_manager) else {
+            return String::new();
+        };
+        let names = &key_manager.profile().consumer_key_claims;
+        let found: Vec<_> = names
+            .iter()
+            .filter_map(|name| Some(format!("{name} = {}", claims.get(name)?)))
+            .collect();
+        found.join(", ")
+    }
+
+    /// What to do, in one sentence.
+    fn fix(&self, reason: Reason) -> String {
+        let issuer = self
+            .token
+            .as_ref()
+            .and_then(|(_, claims)| claims.text("iss"))
+            .unwrap_or("none");
+        match reason {
+            Reason::PathAmbiguous => "send the path without dot segments, empty segments and encoded slashes".to_owned(),
+            Reason::ApiUnknown => "check context and version in the URL, and that the API is deployed on this gateway".to_owned(),
+            Reason::ResourceUnknown => "call a path that the API's definition has, or add the resource to the API and deploy it".to_owned(),
+            Reason::VerbUnknown => "use a verb that the resource offers, or add the operation to the API and deploy it".to_owned(),
+            Reason::ApiBlocked => "ask the API's publisher: the API is blocked in its lifecycle".to_owned(),
+            Reason::CredentialMissing => "send the header 'Authorization: Bearer <access token>'".to_owned(),
+            Reason::CredentialMalformed => "send one header line with the word Bearer, one space and the token, nothing else".to_owned(),
+            Reason::TokenTooLong => "ask for a token with fewer claims, or raise the gateway's token size limit".to_owned(),
+            Reason::TokenEmpty => "the token is empty: check the variable that should hold it".to_owned(),
+            Reason::TokenOpaque => "this is no JWT: ask the authorization server for a JWT access token for this API".to_owned(),
+            Reason::TokenPartCount => "a signed JWT has exactly three parts with dots between them: check that the token was copied whole, and that it is not encrypted".to_owned(),
+            Reason::TokenNotBase64Url => "the token was changed on its way (line breaks, padding or other characters): copy it again".to_owned(),
+            Reason::TokenHeaderMalformed | Reason::TokenClaimsMalformed => "the token is damaged: get a new one from the token endpoint".to_owned(),
+            Reason::TokenHeaderCritical => "the token demands an extension (crit) that the gateway does not know: ask for a plain one".to_owned(),
+            Reason::TokenKind => "this JWT is not an access token by its typ: use the access_token of the token response".to_owned(),
+            Reason::IssuerMissing => "the token has no iss claim: use an access token of a configured key manager".to_owned(),
+            Reason::IssuerUnknown => format!("no key manager has the issuer {issuer}: set the key manager's issuer to exactly this value, or get the token from a configured key manager"),
+            Reason::IssuerV1Form => format!("this token is a V1 token: its issuer is {issuer}; set requestedAccessTokenVersion to 2 in the app's manifest, or accept V1 on this key manager"),
+            Reason::IssuerV2Form => format!("this token is a V2 token: its issuer is {issuer}; accept V2 on this key manager, or set requestedAccessTokenVersion to 1"),
+            Reason::KeyManagerNotAllowed => "the API does not accept tokens of this key manager: add it to the API's key managers and deploy".to_owned(),
+            Reason::TokenNotHandled => "the token handling options of the issuer's key managers do not take this token: change their claim patterns".to_owned(),
+            Reason::IntrospectionUnavailable => "this key manager wants introspection, which cannot be done: turn on self-validation for JWTs".to_owned(),
+            Reason::IntrospectionInactive => "the authorization server says that the token is not active: get a new one".to_owned(),
+            Reason::AlgorithmNotAllowed => "let the authorization server sign with an algorithm that the key manager allows".to_owned(),
+            Reason::AlgorithmNotOfKey => "the token's algorithm does not belong to the kind of key that it names: the token was not made by this authorization server".to_owned(),
+            Reason::KeyIdMissing => "the token names no key (kid): it cannot be verified with a key set; use certificates on the key manager if its tokens never do".to_owned(),
+            Reason::KeyIdUnknown => "the key set does not have the token's key: check the key manager's JWKS address; right after a key rollover wait until the next refresh".to_owned(),
+            Reason::KeySetUnavailable => "the gateway has no keys of this key manager: check its JWKS address or certificates, and that the gateway can reach them".to_owned(),
+            Reason::KeyOfOtherIssuer => "the key belongs to another tenant's issuer: use the JWKS address of the token's tenant".to_owned(),
+            Reason::SignatureInvalid => "the signature is not made by the named key: the token was changed, or comes from somebody else; get a new one".to_owned(),
+            Reason::GraphToken => "this token is for Microsoft Graph and only Graph can verify it: request one with scope api://<client id>/.default".to_owned(),
+            Reason::ExpiryMissing => "the token never expires (no exp): let the authorization server set a lifetime".to_owned(),
+            Reason::TimeMalformed => "exp, nbf and iat must be numbers (seconds since 1970)".to_owned(),
+            Reason::Expired => "the token is too old: get a new one".to_owned(),
+            Reason::NotYetValid | Reason::IssuedInFuture => "the token begins later: compare the clocks of gateway and authorization server".to_owned(),
+            Reason::TokenTypeExchanged => "this key manager's tokens must be exchanged first: exchange the token, or set the token type to DIRECT".to_owned(),
+            Reason::Audience => "the token is meant for another API: request it with the scope of this one (for Entra: api://<client id>/.default)".to_owned(),
+            Reason::ConsumerKeyMissing => "the token does not name its client: set the key manager's consumer key claim to the claim that does (for Entra: azp in V2, appid in V1)".to_owned(),
+            Reason::ConsumerKeyAmbiguous => "the token's client claims contradict each other: the authorization server must write the same client into each".to_owned(),
+            Reason::ClientUnmapped => "no application has this consumer key for this key manager: generate keys, or provide the existing client's keys, in the developer portal".to_owned(),
+            Reason::NotSubscribed => "subscribe the application to this API in the developer portal".to_owned(),
+            Reason::SubscriptionBlocked => "the subscription is blocked: ask the API's publisher".to_owned(),
+            Reason::SubscriptionInactive => "the subscription is waiting for approval or was rejected: ask the API's publisher".to_owned(),
+            Reason::KeyTypeWithoutEndpoint => "the API has no endpoint for this key type: use keys of the other type, or add the endpoint to the API".to_owned(),
+            Reason::ScopeMissing => "request a token with one of the resource's scopes, or have the role assigned to the client".to_owned(),
+            Reason::RequestTooLarge | Reason::RequestTimeout | Reason::RequestAborted | Reason::UpstreamUnreachable | Reason::UpstreamBroken | Reason::UpstreamTimeout => "the token is not the matter: look at the request's size and the API's endpoint".to_owned(),
+        }
+    }
+}
+
+fn bare(check: Check, outcome: CheckOutcome) -> ExplainedCheck {
+    ExplainedCheck {
+        name: check.as_str().to_owned(),
+        outcome,
+        seen: None,
+        expected: None,
+        fix: None,
+    }
+}
+
+fn written(seconds: i64) -> String {
+    Timestamp::from_second(seconds).map_or_else(|_| seconds.to_string(), |time| time.to_string())
+}

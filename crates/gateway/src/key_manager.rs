@@ -1,0 +1,118 @@
+//! A key manager as the gateway uses it: its profile with everything compiled that requests would wait for.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use domain::id::KeyManagerId;
+use domain::key_manager::{TokenType, TokenValidation};
+use domain::snapshot::{KeyManagerEntry, ValidationMethod};
+use domain::token_profile::{SignatureAlgorithm, TokenProfile};
+use regex::{Regex, RegexBuilder};
+
+use crate::claims::Claims;
+use crate::key_set::KeySource;
+
+/// Memory for one compiled token-handling pattern.
+const PATTERN_BYTES: usize = 256 * 1024;
+
+#[derive(Debug)]
+pub(crate) struct KeyManager {
+    pub(crate) entry: Arc<KeyManagerEntry>,
+    /// New with every change of the entry: what was verified under another generation is void.
+    pub(crate) generation: u64,
+    pub(crate) keys: KeySource,
+    jwt_rules: Vec<JwtRule>,
+    has_rules: bool,
+}
+
+/// One "token handling option": every claim must match its pattern.
+#[derive(Debug)]
+struct JwtRule {
+    claims: Vec<(String, Regex)>,
+}
+
+impl KeyManager {
+    pub(crate) fn compile(entry: Arc<KeyManagerEntry>, generation: u64, keys: KeySource) -> Self {
+        let jwt_rules = entry
+            .token_validation
+            .iter()
+            .filter_map(|rule| match rule {
+                TokenValidation::Jwt { claims } => JwtRule::compile(claims, &entry.name),
+                TokenValidation::Reference { .. } => None,
+            })
+            .collect();
+        Self {
+            generation,
+            keys,
+            jwt_rules,
+            has_rules: !entry.token_validation.is_empty(),
+            entry,
+        }
+    }
+
+    pub(crate) fn id(&self) -> KeyManagerId {
+        self.entry.id
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.entry.name
+    }
+
+    pub(crate) fn profile(&self) -> &TokenProfile {
+        &self.entry.profile
+    }
+
+    pub(crate) fn allows(&self, algorithm: SignatureAlgorithm) -> bool {
+        self.profile().algorithms.contains(&algorithm)
+    }
+
+    pub(crate) fn takes_direct_tokens(&self) -> bool {
+        matches!(self.entry.token_type, TokenType::Direct | TokenType::Both)
+    }
+
+    pub(crate) fn introspects(&self) -> bool {
+        matches!(self.entry.validation, ValidationMethod::Introspect { .. })
+    }
+
+    /// Whether a token of this key manager's issuer is this key manager's by its token handling options. Without
+    /// options it is; with options that cannot be compiled it is not.
+    pub(crate) fn handles(&self, claims: &Claims) -> bool {
+        !self.has_rules || self.jwt_rules.iter().any(|rule| rule.matches(claims))
+    }
+}
+
+impl JwtRule {
+    fn compile(claims: &BTreeMap<String, String>, key_manager: &str) -> Option<Self> {
+        let compiled = claims
+            .iter()
+            .map(|(claim, pattern)| {
+                // The whole value must match: a rule that meant a tenant must not match a longer one.
+                let whole = format!("^(?:{pattern})$");
+                let regex = RegexBuilder::new(&whole)
+                    .size_limit(PATTERN_BYTES)
+                    .build()?;
+                Ok((claim.clone(), regex))
+            })
+            .collect::<Result<Vec<_>, regex::Error>>();
+        match compiled {
+            Ok(claims) => Some(Self { claims }),
+            Err(error) => {
+                tracing::warn!(
+                    key_manager.name = key_manager,
+                    %error,
+                    "a token handling option has an unusable pattern and matches nothing"
+                );
+                None
+            }
+        }
+    }
+
+    fn matches(&self, claims: &Claims) -> bool {
+        self.claims.iter().all(|(claim, pattern)| {
+            claims
+                .texts(claim)
+                .iter()
+                .any(|text| pattern.is_match(text))
+        })
+    }
+}

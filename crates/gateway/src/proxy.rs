@@ -1,0 +1,162 @@
+//! The proxy: threads that each accept, serve and forward on their own.
+//!
+//! Owns listeners and threads. What happens to one connection is [`connection`]'s business, to one request
+//! [`forward`]'s.
+
+mod access_log;
+mod body;
+mod connection;
+mod forward;
+mod headers;
+mod pool;
+mod tls;
+mod tunnel;
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::thread;
+
+use arc_swap::ArcSwapOption;
+use rustls::{ClientConfig, ServerConfig};
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::sync::{oneshot, watch};
+
+use crate::config::TlsIdentity;
+use crate::gateway::Core;
+
+pub use tls::TlsError;
+
+/// Connections that the system may keep before they are accepted, a worker.
+const BACKLOG: i32 = 4_096;
+
+pub(crate) struct Proxy {
+    local_addr: SocketAddr,
+    tls: Arc<ArcSwapOption<ServerConfig>>,
+    stopping: watch::Sender<bool>,
+    workers: Vec<WorkerThread>,
+}
+
+struct WorkerThread {
+    ended: oneshot::Receiver<()>,
+    thread: thread::JoinHandle<()>,
+}
+
+#[derive(Debug)]
+pub(crate) enum ProxyError {
+    Listen(SocketAddr, io::Error),
+    Tls(TlsError),
+    UpstreamAuthorities(TlsError),
+    Thread(io::Error),
+}
+
+/// What a worker's connections share.
+pub(crate) struct Worker {
+    pub(crate) core: Arc<Core>,
+    pub(crate) pool: pool::Pool,
+    pub(crate) tls: Arc<ArcSwapOption<ServerConfig>>,
+    pub(crate) stopping: watch::Receiver<bool>,
+    pub(crate) request_ids: access_log::RequestIds,
+}
+
+impl Proxy {
+    pub(crate) fn start(core: &Arc<Core>) -> Result<Self, ProxyError> {
+        let config = &core.config;
+        let identity = config.tls.as_ref().map(tls::server_config).transpose();
+        let tls = Arc::new(ArcSwapOption::new(identity.map_err(ProxyError::Tls)?));
+        let upstream_tls = tls::client_config(config.upstream_authorities.as_deref())
+            .map_err(ProxyError::UpstreamAuthorities)?;
+
+        let count = config
+            .workers
+            .unwrap_or_else(|| thread::available_parallelism().map_or(1, std::num::NonZero::get));
+        let refused = |error| ProxyError::Listen(config.listen, error);
+        let first = bind(config.listen).map_err(refused)?;
+        let local_addr = first.local_addr().map_err(refused)?;
+        let mut listeners = vec![first];
+        while listeners.len() < count.clamp(1, 256) {
+            listeners.push(bind(local_addr).map_err(refused)?);
+        }
+
+        let (stopping, _) = watch::channel(false);
+        let mut proxy = Self {
+            local_addr,
+            tls,
+            stopping,
+            workers: Vec::new(),
+        };
+        for (index, listener) in listeners.into_iter().enumerate() {
+            let worker = proxy.spawn(core, &upstream_tls, index, listener);
+            proxy.workers.push(worker.map_err(ProxyError::Thread)?);
+        }
+        Ok(proxy)
+    }
+
+    pub(crate) fn local_addr(&self) -> SocketAddr {
+        self.local_addr
+    }
+
+    pub(crate) fn reload_tls(&self, identity: &TlsIdentity) -> Result<(), TlsError> {
+        if self.tls.load().is_none() {
+            return Err(TlsError::NotServed);
+        }
+        self.tls.store(Some(tls::server_config(identity)?));
+        Ok(())
+    }
+
+    pub(crate) async fn stop(self) {
+        self.stopping.send_replace(true);
+        for worker in self.workers {
+            let _ = worker.ended.await;
+            let _ = tokio::task::spawn_blocking(move || worker.thread.join()).await;
+        }
+    }
+
+    fn spawn(
+        &self,
+        core: &Arc<Core>,
+        upstream_tls: &Arc<ClientConfig>,
+        index: usize,
+        listener: TcpListener,
+    ) -> io::Result<WorkerThread> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        let core = Arc::clone(core);
+        let upstream_tls = Arc::clone(upstream_tls);
+        let tls = Arc::clone(&self.tls);
+        let stopping = self.stopping.subscribe();
+        let (end, ended) = oneshot::channel();
+        let thread = thread::Builder::new()
+            .name(format!("gateway-{index}"))
+            .spawn(move || {
+                let worker = Rc::new(Worker {
+                    pool: pool::Pool::new(&core.config, upstream_tls),
+                    request_ids: access_log::RequestIds::new(core.clock.now(), index),
+                    core,
+                    tls,
+                    stopping,
+                });
+                let local = tokio::task::LocalSet::new();
+                local.block_on(&runtime, connection::accept(worker, listener));
+                let _ = end.send(());
+            })?;
+        Ok(WorkerThread { ended, thread })
+    }
+}
+
+/// Every worker listens on the same port of its own accord (SO_REUSEPORT): the system spreads the connections.
+fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}

@@ -1,0 +1,224 @@
+//! Connections of clients: accepting, TLS, HTTP/1.1 or HTTP/2, and the graceful end.
+
+use std::cell::Cell;
+use std::convert::Infallible;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::pin::pin;
+use std::rc::Rc;
+use std::time::Duration;
+
+use hyper::rt::Executor;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::sync::Notify;
+use tokio::task::spawn_local;
+use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsAcceptor;
+
+use super::{Worker, forward};
+use crate::config::GatewayConfig;
+
+/// Pause after the system refused to hand out a connection (no descriptors left): trying at once would spin.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Spawns on the worker's own thread.
+#[derive(Clone, Copy)]
+struct Here;
+
+impl<F: Future + 'static> Executor<F> for Here {
+    fn execute(&self, future: F) {
+        spawn_local(future);
+    }
+}
+
+/// The client's side of a request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Peer {
+    pub(crate) address: SocketAddr,
+    pub(crate) is_tls: bool,
+}
+
+/// Connections that are open.
+#[derive(Default)]
+struct OpenConnections {
+    count: Cell<usize>,
+    closed: Notify,
+}
+
+struct OpenConnection(Rc<OpenConnections>);
+
+/// Accepts until the gateway stops, then waits for the connections to end, at most the drain time.
+pub(super) async fn accept(worker: Rc<Worker>, listener: TcpListener) {
+    let listener = match tokio::net::TcpListener::from_std(listener) {
+        Ok(listener) => listener,
+        Err(error) => {
+            tracing::error!(%error, "a gateway thread cannot use its listener");
+            return;
+        }
+    };
+    let sweeping = spawn_local(sweep(Rc::clone(&worker)));
+    let open = Rc::new(OpenConnections::default());
+    let mut stopping = worker.stopping.clone();
+    let builder = Rc::new(builder(&worker.core.config));
+    let most = worker.core.config.limits.connections;
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            _ = stopping.wait_for(|stopping| *stopping) => break,
+            accepted = async {
+                // A full worker leaves connections to the others, or waiting in the backlog.
+                open.below(most).await;
+                listener.accept().await
+            } => accepted,
+        };
+        match accepted {
+            Ok((stream, address)) => {
+                let guard = open.open();
+                let (worker, builder) = (Rc::clone(&worker), Rc::clone(&builder));
+                spawn_local(async move {
+                    serve(worker, builder, stream, address).await;
+                    drop(guard);
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+    drop(listener);
+    sweeping.abort();
+    let drain = worker.core.config.timeouts.drain;
+    if timeout(drain, open.below(1)).await.is_err() {
+        tracing::warn!("requests were cut off: they did not finish within the drain time");
+    }
+}
+
+/// Closes connections to upstreams that nobody has used for long.
+async fn sweep(worker: Rc<Worker>) {
+    let every = worker
+        .core
+        .config
+        .timeouts
+        .pool_idle
+        .max(Duration::from_secs(2))
+        / 2;
+    loop {
+        sleep(every).await;
+        worker.pool.sweep();
+    }
+}
+
+fn builder(config: &GatewayConfig) -> Builder<Here> {
+    let mut builder = Builder::new(Here);
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(config.timeouts.request_head)
+        .max_headers(config.limits.header_count)
+        .max_buf_size(config.limits.request_head.max(8_192));
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(config.limits.concurrent_streams)
+        .max_header_list_size(u32::try_from(config.limits.request_head).unwrap_or(u32::MAX))
+        .keep_alive_interval(Duration::from_secs(30))
+        .keep_alive_timeout(Duration::from_secs(20));
+    builder
+}
+
+async fn serve(
+    worker: Rc<Worker>,
+    builder: Rc<Builder<Here>>,
+    stream: TcpStream,
+    address: SocketAddr,
+) {
+    let _ = stream.set_nodelay(true);
+    let tls = worker.tls.load_full();
+    let Some(tls) = tls else {
+        let peer = Peer {
+            address,
+            is_tls: false,
+        };
+        return serve_http(&worker, &builder, stream, peer).await;
+    };
+    let patience = worker.core.config.timeouts.request_head;
+    let handshake = timeout(patience, TlsAcceptor::from(tls).accept(stream)).await;
+    match handshake
+        .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))
+        .flatten()
+    {
+        Ok(stream) => {
+            let peer = Peer {
+                address,
+                is_tls: true,
+            };
+            serve_http(&worker, &builder, stream, peer).await;
+        }
+        Err(error) => tracing::debug!(%error, "a TLS handshake failed"),
+    }
+}
+
+async fn serve_http<I>(worker: &Rc<Worker>, builder: &Builder<Here>, io: I, peer: Peer)
+where
+    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let has_asked = Rc::new(Cell::new(false));
+    let service = service_fn(|request| {
+        has_asked.set(true);
+        let worker = Rc::clone(worker);
+        async move { Ok::<_, Infallible>(forward::handle(worker, request, peer).await) }
+    });
+    let connection = builder.serve_connection_with_upgrades(TokioIo::new(io), service);
+    let mut connection = pin!(connection);
+    let mut stopping = worker.stopping.clone();
+    let mut first_request = pin!(sleep(worker.core.config.timeouts.request_head));
+    let mut is_watched = true;
+    let mut is_stopping = false;
+    loop {
+        tokio::select! {
+            ended = connection.as_mut() => {
+                if let Err(error) = ended {
+                    tracing::debug!(error, "a connection ended badly");
+                }
+                return;
+            }
+            // Who connects and says nothing, not even half a preface, does not stay.
+            () = first_request.as_mut(), if is_watched => {
+                if !has_asked.get() {
+                    return;
+                }
+                is_watched = false;
+            }
+            _ = stopping.wait_for(|stopping| *stopping), if !is_stopping => {
+                is_stopping = true;
+                connection.as_mut().graceful_shutdown();
+            }
+        }
+    }
+}
+
+impl OpenConnections {
+    fn open(self: &Rc<Self>) -> OpenConnection {
+        self.count.set(self.count.get() + 1);
+        OpenConnection(Rc::clone(self))
+    }
+
+    /// Waits until fewer than `limit` are open.
+    async fn below(&self, limit: usize) {
+        while self.count.get() >= limit {
+            self.closed.notified().await;
+        }
+    }
+}
+
+impl Drop for OpenConnection {
+    fn drop(&mut self) {
+        self.0.count.set(self.0.count.get() - 1);
+        self.0.closed.notify_one();
+    }
+}

@@ -1,0 +1,136 @@
+//! What becomes of header lines between client and upstream (RFC 9110 section 7.6.1, RFC 7239).
+
+use std::net::SocketAddr;
+
+use http::header::{
+    CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, FORWARDED, HOST, HeaderName, TE, TRANSFER_ENCODING,
+    UPGRADE,
+};
+use http::{HeaderMap, HeaderValue};
+
+use crate::config::ForwardedPolicy;
+
+const HOP_BY_HOP: [HeaderName; 7] = [
+    CONNECTION,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+    HeaderName::from_static("proxy-authorization"),
+    HeaderName::from_static("proxy-authenticate"),
+    TRANSFER_ENCODING,
+    UPGRADE,
+];
+
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// The gateway's own word to upstreams about the caller: nobody else may say it.
+const BACKEND_JWT: HeaderName = HeaderName::from_static("x-jwt-assertion");
+
+/// Removes what concerns one connection only, and what `Connection` names.
+pub(super) fn remove_hop_by_hop(headers: &mut HeaderMap) {
+    let named: Vec<HeaderName> = headers
+        .get_all(CONNECTION)
+        .iter()
+        .filter_map(|line| line.to_str().ok())
+        .flat_map(|line| line.split(','))
+        .filter_map(|name| HeaderName::from_bytes(name.trim().as_bytes()).ok())
+        // The message's own frame and address are no options of a connection: naming them is an attack.
+        .filter(|name| *name != HOST && *name != CONTENT_LENGTH)
+        .collect();
+    for name in HOP_BY_HOP.iter().chain(&named) {
+        headers.remove(name);
+    }
+}
+
+/// A request to switch to WebSocket. Other protocols (h2c above all) would carry requests past the gateway.
+pub(super) fn asks_for_websocket(headers: &HeaderMap) -> bool {
+    let says = |name: HeaderName, word: &str| {
+        headers
+            .get_all(name)
+            .iter()
+            .filter_map(|line| line.to_str().ok())
+            .flat_map(|line| line.split(','))
+            .any(|token| token.trim().eq_ignore_ascii_case(word))
+    };
+    says(CONNECTION, "upgrade") && says(UPGRADE, "websocket")
+}
+
+/// What the client's request says about the way it came.
+pub(super) struct Origin<'o> {
+    pub(super) client: SocketAddr,
+    pub(super) is_tls: bool,
+    /// What the client called the gateway.
+    pub(super) host: Option<HeaderValue>,
+    pub(super) policy: ForwardedPolicy,
+    pub(super) request_id: &'o HeaderValue,
+}
+
+/// Makes the client's header lines the upstream's: `authority` is its `Host`, `credential` is not its business.
+pub(super) fn for_upstream(
+    headers: &mut HeaderMap,
+    authority: &HeaderValue,
+    credential: &str,
+    origin: Origin<'_>,
+) {
+    let accepts_trailers = headers
+        .get(TE)
+        .is_some_and(|te| te.as_bytes().eq_ignore_ascii_case(b"trailers"));
+    remove_hop_by_hop(headers);
+    headers.remove(TE);
+    if accepts_trailers {
+        headers.insert(TE, HeaderValue::from_static("trailers"));
+    }
+    headers.remove(EXPECT);
+    headers.remove(credential);
+    headers.remove(BACKEND_JWT);
+    join_cookies(headers);
+
+    let address = origin.client.ip().to_canonical().to_string();
+    if origin.policy == ForwardedPolicy::Replace {
+        for name in [
+            X_FORWARDED_FOR,
+            X_FORWARDED_HOST,
+            X_FORWARDED_PROTO,
+            FORWARDED,
+        ] {
+            headers.remove(name);
+        }
+        headers.remove("x-forwarded-port");
+        headers.remove("x-real-ip");
+    }
+    let chain = headers
+        .get_all(X_FORWARDED_FOR)
+        .iter()
+        .filter_map(|line| line.to_str().ok())
+        .chain([address.as_str()])
+        .collect::<Vec<_>>()
+        .join(", ");
+    if let Ok(chain) = HeaderValue::from_str(&chain) {
+        headers.insert(X_FORWARDED_FOR, chain);
+    }
+    if let Some(host) = origin.host {
+        headers.entry(X_FORWARDED_HOST).or_insert(host);
+    }
+    let scheme = if origin.is_tls { "https" } else { "http" };
+    headers
+        .entry(X_FORWARDED_PROTO)
+        .or_insert(HeaderValue::from_static(scheme));
+    headers.insert(X_REQUEST_ID, origin.request_id.clone());
+    headers.insert(HOST, authority.clone());
+}
+
+/// HTTP/2 splits cookies over lines; HTTP/1.1 wants one (RFC 9113 section 8.2.3).
+fn join_cookies(headers: &mut HeaderMap) {
+    let lines: Vec<&[u8]> = headers
+        .get_all(COOKIE)
+        .iter()
+        .map(HeaderValue::as_bytes)
+        .collect();
+    if lines.len() < 2 {
+        return;
+    }
+    if let Ok(joined) = HeaderValue::from_bytes(&lines.join(&b"; "[..])) {
+        headers.insert(COOKIE, joined);
+    }
+}

@@ -1,0 +1,460 @@
+//! Why a request is refused, and what the client is told: WSO2's codes, in one table.
+//!
+//! The reason goes to the log, the metrics and `explain`; the client learns the code only, which says no more than
+//! WSO2 API Manager says.
+
+use std::collections::BTreeSet;
+
+use bytes::Bytes;
+use domain::api::Verb;
+use domain::snapshot::ApiEntry;
+use http::header::{ALLOW, CONTENT_TYPE, WWW_AUTHENTICATE};
+use http::{HeaderValue, Response, StatusCode};
+use serde::Serialize;
+
+macro_rules! reasons {
+    ($($(#[$doc:meta])* $reason:ident = $text:literal => $class:ident),* $(,)?) => {
+        /// Why a request is refused. Bounded: fit for a metric label.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Reason {
+            $($(#[$doc])* $reason,)*
+        }
+
+        impl Reason {
+            pub const ALL: &[Self] = &[$(Self::$reason),*];
+
+            /// As in logs, metrics and explanations.
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$reason => $text,)*
+                }
+            }
+
+            const fn class(self) -> &'static Class {
+                match self {
+                    $(Self::$reason => &$class,)*
+                }
+            }
+        }
+    };
+}
+
+reasons! {
+    /// The path means one thing here and perhaps another at the upstream.
+    PathAmbiguous = "path_ambiguous" => BAD_REQUEST,
+    ApiUnknown = "api_unknown" => NOT_FOUND,
+    ResourceUnknown = "resource_unknown" => NOT_FOUND,
+    VerbUnknown = "verb_unknown" => METHOD_NOT_ALLOWED,
+    /// Blocked in its lifecycle.
+    ApiBlocked = "api_blocked" => API_BLOCKED,
+
+    CredentialMissing = "credential_missing" => MISSING_CREDENTIALS,
+    /// Not `Bearer` and one token, or more than one header line.
+    CredentialMalformed = "credential_malformed" => INVALID_CREDENTIALS,
+    TokenTooLong = "token_too_long" => INVALID_CREDENTIALS,
+    TokenEmpty = "token_empty" => INVALID_CREDENTIALS,
+    /// No JWT, and no key manager that introspects.
+    TokenOpaque = "token_opaque" => INVALID_CREDENTIALS,
+    TokenPartCount = "token_part_count" => INVALID_CREDENTIALS,
+    TokenNotBase64Url = "token_not_base64url" => INVALID_CREDENTIALS,
+    TokenHeaderMalformed = "token_header_malformed" => INVALID_CREDENTIALS,
+    TokenHeaderCritical = "token_header_critical" => INVALID_CREDENTIALS,
+    /// A JWT, but by its `typ` not an access token.
+    TokenKind = "token_kind" => INVALID_CREDENTIALS,
+    TokenClaimsMalformed = "token_claims_malformed" => INVALID_CREDENTIALS,
+
+    IssuerMissing = "issuer_missing" => INVALID_CREDENTIALS,
+    IssuerUnknown = "issuer_unknown" => INVALID_CREDENTIALS,
+    /// Unknown, but the V1 form of a known one.
+    IssuerV1Form = "issuer_v1_form" => INVALID_CREDENTIALS,
+    /// Unknown, but the V2 form of a known one.
+    IssuerV2Form = "issuer_v2_form" => INVALID_CREDENTIALS,
+    KeyManagerNotAllowed = "key_manager_not_allowed" => INVALID_CREDENTIALS,
+    /// By the token handling options of the issuer's key managers it belongs to none of them.
+    TokenNotHandled = "token_not_handled" => INVALID_CREDENTIALS,
+    /// The key manager wants introspection.
+    IntrospectionUnavailable = "introspection_unavailable" => UNCLASSIFIED,
+    IntrospectionInactive = "introspection_inactive" => INVALID_CREDENTIALS,
+
+    AlgorithmNotAllowed = "algorithm_not_allowed" => INVALID_CREDENTIALS,
+    AlgorithmNotOfKey = "algorithm_not_of_key" => INVALID_CREDENTIALS,
+    KeyIdMissing = "key_id_missing" => INVALID_CREDENTIALS,
+    KeyIdUnknown = "key_id_unknown" => INVALID_CREDENTIALS,
+    /// The key manager has no keys, or its key set was never had.
+    KeySetUnavailable = "key_set_unavailable" => UNCLASSIFIED,
+    KeyOfOtherIssuer = "key_of_other_issuer" => INVALID_CREDENTIALS,
+    SignatureInvalid = "signature_invalid" => INVALID_CREDENTIALS,
+    /// A token for Microsoft Graph: its signature is made for Graph alone.
+    GraphToken = "graph_token" => INVALID_CREDENTIALS,
+
+    ExpiryMissing = "expiry_missing" => INVALID_CREDENTIALS,
+    TimeMalformed = "time_malformed" => INVALID_CREDENTIALS,
+    /// WSO2 answers 900901 here, not 900903.
+    Expired = "expired" => INVALID_CREDENTIALS,
+    NotYetValid = "not_yet_valid" => INVALID_CREDENTIALS,
+    IssuedInFuture = "issued_in_future" => INVALID_CREDENTIALS,
+    /// The key manager's tokens must be exchanged first.
+    TokenTypeExchanged = "token_type_exchanged" => TOKEN_TYPE,
+    Audience = "audience" => AUDIENCE,
+    ConsumerKeyMissing = "consumer_key_missing" => RESOURCE_FORBIDDEN,
+    /// Claims that should name the same client name different ones.
+    ConsumerKeyAmbiguous = "consumer_key_ambiguous" => INVALID_CREDENTIALS,
+
+    ClientUnmapped = "client_unmapped" => RESOURCE_FORBIDDEN,
+    NotSubscribed = "not_subscribed" => RESOURCE_FORBIDDEN,
+    SubscriptionBlocked = "subscription_blocked" => SUBSCRIPTION_BLOCKED,
+    SubscriptionInactive = "subscription_inactive" => SUBSCRIPTION_INACTIVE,
+    /// A sandbox key on an API without sandbox endpoint, or the same with production.
+    KeyTypeWithoutEndpoint = "key_type_without_endpoint" => KEY_TYPE,
+    ScopeMissing = "scope_missing" => SCOPE,
+
+    RequestTooLarge = "request_too_large" => PAYLOAD_TOO_LARGE,
+    /// The client stopped sending its body.
+    RequestTimeout = "request_timeout" => REQUEST_TIMEOUT,
+    /// The client went away before its request was whole.
+    RequestAborted = "request_aborted" => BAD_REQUEST,
+    UpstreamUnreachable = "upstream_unreachable" => BAD_GATEWAY,
+    UpstreamBroken = "upstream_broken" => BAD_GATEWAY,
+    UpstreamTimeout = "upstream_timeout" => GATEWAY_TIMEOUT,
+}
+
+/// One row of the table: code, status, message, and the hint that ends the description.
+#[derive(Debug)]
+struct Class {
+    code: &'static str,
+    status: StatusCode,
+    message: &'static str,
+    hint: Option<&'static str>,
+    form: Form,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    /// `{code, message, description}`.
+    Authentication,
+    /// `{code, type, message, description}`; the hint is the description.
+    Status(&'static str),
+}
+
+impl Class {
+    const fn authentication(
+        code: &'static str,
+        status: StatusCode,
+        message: &'static str,
+        hint: Option<&'static str>,
+    ) -> Self {
+        Self {
+            code,
+            status,
+            message,
+            hint,
+            form: Form::Authentication,
+        }
+    }
+
+    const fn status(
+        code: &'static str,
+        status: StatusCode,
+        kind: &'static str,
+        message: &'static str,
+        description: &'static str,
+    ) -> Self {
+        Self {
+            code,
+            status,
+            message,
+            hint: Some(description),
+            form: Form::Status(kind),
+        }
+    }
+}
+
+const REPORT: &str = "Status report";
+
+static UNCLASSIFIED: Class = Class::authentication(
+    "900900",
+    StatusCode::INTERNAL_SERVER_ERROR,
+    "Unclassified Authentication Failure",
+    None,
+);
+static INVALID_CREDENTIALS: Class = Class::authentication(
+    "900901",
+    StatusCode::UNAUTHORIZED,
+    "Invalid Credentials",
+    Some("Make sure you have provided the correct security credentials"),
+);
+static MISSING_CREDENTIALS: Class = Class::authentication(
+    "900902",
+    StatusCode::UNAUTHORIZED,
+    "Missing Credentials",
+    None,
+);
+static TOKEN_TYPE: Class = Class::authentication(
+    "900905",
+    StatusCode::UNAUTHORIZED,
+    "Incorrect Access Token Type is provided",
+    None,
+);
+static SUBSCRIPTION_BLOCKED: Class = Class::authentication(
+    "900907",
+    StatusCode::UNAUTHORIZED,
+    "The requested API is temporarily blocked",
+    None,
+);
+// The trailing space is WSO2's.
+static RESOURCE_FORBIDDEN: Class =
+    Class::authentication("900908", StatusCode::FORBIDDEN, "Resource forbidden ", None);
+static SUBSCRIPTION_INACTIVE: Class = Class::authentication(
+    "900909",
+    StatusCode::UNAUTHORIZED,
+    "The subscription to the API is inactive",
+    None,
+);
+static SCOPE: Class = Class::authentication(
+    "900910",
+    StatusCode::FORBIDDEN,
+    "The access token does not allow you to access the requested resource",
+    None,
+);
+static AUDIENCE: Class = Class::authentication(
+    "900914",
+    StatusCode::FORBIDDEN,
+    "Access Denied",
+    Some("The access token does not allow you to access the requested resource"),
+);
+static KEY_TYPE: Class = Class::authentication(
+    "900901",
+    StatusCode::FORBIDDEN,
+    "Invalid Credentials",
+    Some("The key type of the credentials has no endpoint in this API"),
+);
+static API_BLOCKED: Class = Class::status(
+    "700700",
+    StatusCode::SERVICE_UNAVAILABLE,
+    "API blocked",
+    "",
+    "This API has been blocked temporarily. Please try again later or contact the system administrators.",
+);
+static NOT_FOUND: Class = Class::status(
+    "404",
+    StatusCode::NOT_FOUND,
+    REPORT,
+    "Not Found",
+    "The requested resource is not available.",
+);
+static METHOD_NOT_ALLOWED: Class = Class::status(
+    "405",
+    StatusCode::METHOD_NOT_ALLOWED,
+    REPORT,
+    "Method Not Allowed",
+    "Method not allowed for given API resource",
+);
+static BAD_REQUEST: Class = Class::status(
+    "400",
+    StatusCode::BAD_REQUEST,
+    REPORT,
+    "Bad Request",
+    "The request is malformed or ambiguous.",
+);
+static REQUEST_TIMEOUT: Class = Class::status(
+    "408",
+    StatusCode::REQUEST_TIMEOUT,
+    REPORT,
+    "Request Timeout",
+    "The request body did not arrive in time.",
+);
+static PAYLOAD_TOO_LARGE: Class = Class::status(
+    "413",
+    StatusCode::PAYLOAD_TOO_LARGE,
+    REPORT,
+    "Payload Too Large",
+    "The request body is larger than the gateway accepts.",
+);
+// WSO2's fault codes for the back end: 101503 connection failed, 101500 sending or receiving failed, 101504 time out.
+static BAD_GATEWAY: Class = Class::status(
+    "101503",
+    StatusCode::BAD_GATEWAY,
+    REPORT,
+    "Runtime Error",
+    "Error connecting to the back end",
+);
+static GATEWAY_TIMEOUT: Class = Class::status(
+    "101504",
+    StatusCode::GATEWAY_TIMEOUT,
+    REPORT,
+    "Runtime Error",
+    "Connection timed out to the back end",
+);
+
+/// A refusal on its way to the client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    pub reason: Reason,
+    /// Base path, version and credential header of the API, once it is known.
+    api: Option<RefusingApi>,
+    /// Verbs that the resource does offer, or scopes any of which would do.
+    detail: Detail,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct RefusingApi {
+    base_path: String,
+    version: String,
+    header: String,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+enum Detail {
+    #[default]
+    None,
+    Verbs(BTreeSet<Verb>),
+    Scopes(Vec<String>),
+}
+
+impl Refusal {
+    pub(crate) fn new(reason: Reason) -> Self {
+        Self {
+            reason,
+            api: None,
+            detail: Detail::None,
+        }
+    }
+
+    pub(crate) fn of(mut self, api: &ApiEntry) -> Self {
+        self.api = Some(RefusingApi {
+            base_path: format!("{}/{}", api.context, api.version),
+            version: api.version.clone(),
+            header: header_name_as_written(&api.authorization_header),
+        });
+        self
+    }
+
+    pub(crate) fn offering(mut self, verbs: BTreeSet<Verb>) -> Self {
+        self.detail = Detail::Verbs(verbs);
+        self
+    }
+
+    pub(crate) fn needing(mut self, scopes: &[String]) -> Self {
+        self.detail = Detail::Scopes(scopes.to_vec());
+        self
+    }
+
+    /// WSO2's code, for example `900901`.
+    pub fn code(&self) -> &'static str {
+        self.reason.class().code
+    }
+
+    pub fn status(&self) -> StatusCode {
+        self.reason.class().status
+    }
+
+    pub fn response(&self) -> Response<Bytes> {
+        let mut response = Response::new(self.body());
+        *response.status_mut() = self.status();
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if let Some(challenge) = self.challenge() {
+            headers.insert(WWW_AUTHENTICATE, challenge);
+        }
+        if let Detail::Verbs(verbs) = &self.detail {
+            let verbs: Vec<_> = verbs.iter().map(|verb| verb.as_str()).collect();
+            if let Ok(allow) = HeaderValue::from_str(&verbs.join(", ")) {
+                headers.insert(ALLOW, allow);
+            }
+        }
+        response
+    }
+
+    fn body(&self) -> Bytes {
+        /// The order of the members is the order on the wire.
+        #[derive(Serialize)]
+        struct Body<'b> {
+            code: &'b str,
+            #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+            kind: Option<&'b str>,
+            #[serde(skip_serializing_if = "str::is_empty")]
+            message: &'b str,
+            description: &'b str,
+        }
+        let class = self.reason.class();
+        let (kind, description) = match class.form {
+            Form::Authentication => (None, self.authentication_description(class)),
+            Form::Status(kind) => (Some(kind), class.hint.unwrap_or_default().to_owned()),
+        };
+        let body = Body {
+            code: class.code,
+            kind,
+            message: class.message,
+            description: &description,
+        };
+        serde_json::to_vec(&body)
+            .expect("a struct of strings is always JSON")
+            .into()
+    }
+
+    fn authentication_description(&self, class: &Class) -> String {
+        let what = class.message.trim_end();
+        let mut text = match &self.api {
+            Some(api) => format!(
+                "Access failure for API: {}, version: {} status: ({}) - {what}.",
+                api.base_path, api.version, class.code
+            ),
+            None => format!("Access failure, status: ({}) - {what}.", class.code),
+        };
+        if self.reason == Reason::CredentialMissing {
+            let header = self.api.as_ref().map_or("Authorization", |api| &api.header);
+            text.push_str(" Make sure your API invocation call has a header: '");
+            text.push_str(header);
+            text.push_str(" : Bearer ACCESS_TOKEN'.");
+        } else if let Some(hint) = class.hint {
+            text.push(' ');
+            text.push_str(hint);
+            text.push('.');
+        }
+        text
+    }
+
+    /// RFC 6750 section 3. Without a credential there is no error to name; WSO2 names one all the same.
+    fn challenge(&self) -> Option<HeaderValue> {
+        let invalid = HeaderValue::from_static(
+            "Bearer realm=\"Claviger\", error=\"invalid_token\", error_description=\"The provided token is invalid\"",
+        );
+        match (&self.detail, self.reason) {
+            (_, Reason::CredentialMissing) => {
+                Some(HeaderValue::from_static("Bearer realm=\"Claviger\""))
+            }
+            (Detail::Scopes(scopes), Reason::ScopeMissing) => {
+                let is_scope = |scope: &&String| {
+                    scope
+                        .bytes()
+                        .all(|b| b.is_ascii_graphic() && b != b'"' && b != b'\\')
+                };
+                let scopes: Vec<_> = scopes.iter().filter(is_scope).map(String::as_str).collect();
+                let challenge = format!(
+                    "Bearer realm=\"Claviger\", error=\"insufficient_scope\", scope=\"{}\"",
+                    scopes.join(" ")
+                );
+                HeaderValue::from_str(&challenge).ok()
+            }
+            _ if self.status() == StatusCode::UNAUTHORIZED => Some(invalid),
+            _ => None,
+        }
+    }
+}
+
+/// `x-api-token` as people write it: `X-Api-Token`.
+fn header_name_as_written(lower_case: &str) -> String {
+    let mut starts_word = true;
+    lower_case
+        .chars()
+        .map(|c| {
+            let written = if starts_word {
+                c.to_ascii_uppercase()
+            } else {
+                c
+            };
+            starts_word = c == '-';
+            written
+        })
+        .collect()
+}

@@ -1,0 +1,144 @@
+//! The request path as segments that mean the same to us and to any upstream.
+//!
+//! Owns decoding and the refusal of ambiguous paths; which API a path belongs to is `route`'s business.
+
+use std::borrow::Cow;
+
+/// More segments than any API needs; a longer path is refused.
+const MOST_SEGMENTS: usize = 128;
+
+/// The path's segments, percent-decoded for matching, beside their raw form for forwarding.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct RequestPath<'p> {
+    raw: &'p str,
+    segments: Vec<Cow<'p, str>>,
+}
+
+/// The path could mean one thing here and another at the upstream (dot segments, encoded slashes, empty
+/// segments, control characters), or it is no path at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct AmbiguousPath;
+
+impl<'p> RequestPath<'p> {
+    /// Takes the path without query. RFC 3986 section 3.3; a trailing slash does not count.
+    pub(crate) fn parse(raw: &'p str) -> Result<Self, AmbiguousPath> {
+        let rest = raw.strip_prefix('/').ok_or(AmbiguousPath)?;
+        let rest = rest.strip_suffix('/').unwrap_or(rest);
+        if rest.is_empty() {
+            return Ok(Self {
+                raw,
+                segments: Vec::new(),
+            });
+        }
+        let mut segments = Vec::with_capacity(8);
+        for segment in rest.split('/') {
+            if segments.len() == MOST_SEGMENTS {
+                return Err(AmbiguousPath);
+            }
+            segments.push(unambiguous_segment(segment)?);
+        }
+        Ok(Self { raw, segments })
+    }
+
+    pub(crate) fn segments(&self) -> &[Cow<'p, str>] {
+        &self.segments
+    }
+
+    /// The raw path behind the first `segments` segments: empty, or beginning with a slash.
+    pub(crate) fn raw_after(&self, segments: usize) -> &'p str {
+        self.raw
+            .match_indices('/')
+            .nth(segments)
+            .map_or("", |(at, _)| &self.raw[at..])
+    }
+}
+
+/// Decodes a segment and drops its matrix parameters (`;v=1`), which many upstreams ignore when they match.
+fn unambiguous_segment(raw: &str) -> Result<Cow<'_, str>, AmbiguousPath> {
+    let decoded = percent_decode(raw)?;
+    let name_length = decoded.find(';').unwrap_or(decoded.len());
+    let name = match decoded {
+        Cow::Borrowed(text) => Cow::Borrowed(&text[..name_length]),
+        Cow::Owned(mut text) => {
+            text.truncate(name_length);
+            Cow::Owned(text)
+        }
+    };
+    let is_ambiguous = name.is_empty()
+        || name == "."
+        || name == ".."
+        || name.contains(['/', '\\', '%'])
+        || name.chars().any(char::is_control);
+    if is_ambiguous {
+        return Err(AmbiguousPath);
+    }
+    Ok(name)
+}
+
+fn percent_decode(raw: &str) -> Result<Cow<'_, str>, AmbiguousPath> {
+    if !raw.contains('%') {
+        return Ok(Cow::Borrowed(raw));
+    }
+    let mut bytes = Vec::with_capacity(raw.len());
+    let mut rest = raw.as_bytes().iter();
+    while let Some(&byte) = rest.next() {
+        if byte != b'%' {
+            bytes.push(byte);
+            continue;
+        }
+        let (Some(high), Some(low)) = (hex_digit(rest.next()), hex_digit(rest.next())) else {
+            return Err(AmbiguousPath);
+        };
+        bytes.push(high * 16 + low);
+    }
+    String::from_utf8(bytes)
+        .map(Cow::Owned)
+        .map_err(|_| AmbiguousPath)
+}
+
+fn hex_digit(byte: Option<&u8>) -> Option<u8> {
+    let digit = char::from(*byte?).to_digit(16)?;
+    u8::try_from(digit).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn segments_are_decoded_and_the_rest_stays_raw() {
+        let path = RequestPath::parse("/orders/1.0.0/it%65ms;v=1/a%20b/").expect("unambiguous");
+        assert_eq!(path.segments(), ["orders", "1.0.0", "items", "a b"]);
+        assert_eq!(path.raw_after(2), "/it%65ms;v=1/a%20b/");
+        assert_eq!(path.raw_after(4), "/");
+        assert_eq!(
+            RequestPath::parse("/orders").expect("fine").raw_after(1),
+            ""
+        );
+    }
+
+    #[test]
+    fn a_path_that_an_upstream_may_read_otherwise_is_refused() {
+        for path in [
+            "",
+            "orders",
+            "//orders",
+            "/orders//x",
+            "/orders/./x",
+            "/orders/../x",
+            "/orders/%2e%2E/x",
+            "/orders/a%2fb",
+            "/orders/a%5cb",
+            "/orders/%00",
+            "/orders/%zz",
+            "/orders/%2",
+            "/orders/%25%32e",
+            "/orders/%ff",
+            "/orders/..;x/y",
+            "/orders/;x",
+        ] {
+            assert_eq!(RequestPath::parse(path), Err(AmbiguousPath), "{path}");
+        }
+        assert!(RequestPath::parse(&"/a".repeat(129)).is_err());
+    }
+}

@@ -1,0 +1,63 @@
+//! From method and path to an API and its resource. Says 404 and 405; nothing else is decided here.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use domain::api::{Operation, Verb};
+
+use crate::request_path::RequestPath;
+use crate::resource::ResourceMatch;
+use crate::snapshot::{Api, Snapshot};
+
+/// The API that a path belongs to, and what lies behind its base path.
+#[derive(Debug)]
+pub(crate) struct Route<'s> {
+    pub(crate) api: &'s Arc<Api>,
+    /// Segments of the path that are the API's own.
+    pub(crate) depth: usize,
+}
+
+/// Why there is no resource.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum NoResource {
+    Path,
+    Verb(BTreeSet<Verb>),
+}
+
+impl<'s> Route<'s> {
+    /// The API with the longest base path that the path begins with: a version goes before a default version.
+    pub(crate) fn find(snapshot: &'s Snapshot, path: &RequestPath<'_>) -> Option<Self> {
+        let segments = path.segments();
+        let deepest = snapshot.deepest_base_path().min(segments.len());
+        let mut base = String::with_capacity(64);
+        let mut ends = Vec::with_capacity(deepest);
+        for segment in &segments[..deepest] {
+            base.push('/');
+            base.push_str(segment);
+            ends.push(base.len());
+        }
+        ends.iter().enumerate().rev().find_map(|(index, &end)| {
+            let api = snapshot.api_at(&base[..end])?;
+            Some(Self {
+                api,
+                depth: index + 1,
+            })
+        })
+    }
+
+    pub(crate) fn resource(
+        &self,
+        verb: Option<Verb>,
+        path: &RequestPath<'_>,
+    ) -> Result<&'s Operation, NoResource> {
+        match self
+            .api
+            .resources
+            .find(verb, &path.segments()[self.depth..])
+        {
+            ResourceMatch::Found(operation) => Ok(operation),
+            ResourceMatch::NoResource => Err(NoResource::Path),
+            ResourceMatch::NoVerb(offered) => Err(NoResource::Verb(offered)),
+        }
+    }
+}

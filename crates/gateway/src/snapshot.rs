@@ -1,0 +1,380 @@
+//! The indexed, immutable form of [`domain::snapshot`]: what every request is decided by.
+//!
+//! A change makes a new snapshot that shares everything else with the old one. Carrying it to the readers is
+//! `lib.rs`'s business.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use domain::api::KeyManagerSelection;
+use domain::id::{ApiId, ApplicationId, KeyManagerId, KeyMappingId, SubscriptionId};
+use domain::key_mapping::KeyType;
+use domain::snapshot::{
+    ApiEntry, ApplicationEntry, KeyManagerEntry, KeyMappingEntry, SnapshotChange, SnapshotRevision,
+    SnapshotUpdate, SubscriptionEntry,
+};
+use domain::subscription::SubscriptionStatus;
+
+use crate::key_manager::KeyManager;
+use crate::key_set::KeySets;
+use crate::request_path::RequestPath;
+use crate::resource::ResourceTree;
+use crate::route::Route;
+use crate::sharded_map::ShardedMap;
+use crate::upstream::Upstream;
+
+/// Shards of the maps that grow with the number of consumers; at 1,000,000 entries a change copies 1,000.
+const LARGE: usize = 1_024;
+/// Shards of the map of APIs.
+const SMALL: usize = 64;
+
+#[derive(Clone, Debug)]
+pub(crate) struct Snapshot {
+    pub(crate) revision: SnapshotRevision,
+    key_managers: HashMap<KeyManagerId, Arc<KeyManager>>,
+    /// In the order of their identifiers, which is the order of their creation.
+    by_issuer: HashMap<String, Vec<Arc<KeyManager>>>,
+    apis: ShardedMap<ApiId, Arc<Api>>,
+    by_base_path: ShardedMap<Arc<str>, Arc<Api>>,
+    /// Segments of the longest base path: how far the search for an API must look. Never shrinks.
+    deepest_base_path: usize,
+    applications: ShardedMap<ApplicationId, Arc<ApplicationEntry>>,
+    mappings: ShardedMap<(KeyManagerId, Arc<str>), Mapping>,
+    mapping_keys: ShardedMap<KeyMappingId, (KeyManagerId, Arc<str>)>,
+    subscriptions: ShardedMap<(ApplicationId, ApiId), Subscription>,
+    subscription_keys: ShardedMap<SubscriptionId, (ApplicationId, ApiId)>,
+    /// Business plans by name: subscriptions hold a reference instead of a copy.
+    plans: HashMap<Arc<str>, Arc<str>>,
+}
+
+/// A deployed API with its resources compiled.
+#[derive(Debug)]
+pub(crate) struct Api {
+    pub(crate) entry: Arc<ApiEntry>,
+    pub(crate) resources: ResourceTree,
+    production: Vec<Arc<Upstream>>,
+    sandbox: Vec<Arc<Upstream>>,
+    /// Counts requests: they go to the endpoints in turn.
+    turn: AtomicUsize,
+    base_path: Arc<str>,
+}
+
+/// A consumer key's application.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Mapping {
+    pub(crate) id: KeyMappingId,
+    pub(crate) application_id: ApplicationId,
+    pub(crate) key_type: KeyType,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Subscription {
+    pub(crate) id: SubscriptionId,
+    pub(crate) status: SubscriptionStatus,
+    /// Business plan.
+    pub(crate) throttling_policy: Arc<str>,
+}
+
+/// A difference that does not continue the revision that the gateway holds; send the whole snapshot instead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the update builds on revision {base:?}, but the gateway holds {held:?}")]
+pub struct OutOfOrder {
+    /// What the gateway holds.
+    pub held: SnapshotRevision,
+    /// What the update builds on.
+    pub base: SnapshotRevision,
+}
+
+impl Snapshot {
+    pub(crate) fn empty() -> Self {
+        Self {
+            revision: SnapshotRevision::default(),
+            key_managers: HashMap::new(),
+            by_issuer: HashMap::new(),
+            apis: ShardedMap::with_shards(SMALL),
+            by_base_path: ShardedMap::with_shards(SMALL),
+            deepest_base_path: 0,
+            applications: ShardedMap::with_shards(LARGE),
+            mappings: ShardedMap::with_shards(LARGE),
+            mapping_keys: ShardedMap::with_shards(LARGE),
+            subscriptions: ShardedMap::with_shards(LARGE),
+            subscription_keys: ShardedMap::with_shards(LARGE),
+            plans: HashMap::new(),
+        }
+    }
+
+    /// The snapshot after `update`. `generation` must be higher with every call: it separates what was verified
+    /// under one form of a key manager from the next.
+    pub(crate) fn after(
+        &self,
+        update: SnapshotUpdate,
+        key_sets: &KeySets,
+        generation: u64,
+    ) -> Result<Self, OutOfOrder> {
+        let mut next = match update.base {
+            None => Self::empty(),
+            Some(base) if base == self.revision => self.clone(),
+            Some(base) => {
+                return Err(OutOfOrder {
+                    held: self.revision,
+                    base,
+                });
+            }
+        };
+        next.revision = update.revision;
+        let mut key_managers_changed = update.base.is_none();
+        for change in update.changes {
+            match change {
+                SnapshotChange::PutKeyManager(entry) => {
+                    next.put_key_manager(self, entry, key_sets, generation);
+                    key_managers_changed = true;
+                }
+                SnapshotChange::RemoveKeyManager(id) => {
+                    next.key_managers.remove(&id);
+                    key_managers_changed = true;
+                }
+                SnapshotChange::PutApi(entry) => next.put_api(entry),
+                SnapshotChange::RemoveApi(id) => next.remove_api(id),
+                SnapshotChange::PutApplication(entry) => {
+                    next.applications.insert(entry.id, entry);
+                }
+                SnapshotChange::RemoveApplication(id) => {
+                    next.applications.remove(&id);
+                }
+                SnapshotChange::PutKeyMapping(entry) => next.put_key_mapping(entry),
+                SnapshotChange::RemoveKeyMapping(id) => next.remove_key_mapping(id),
+                SnapshotChange::PutSubscription(entry) => next.put_subscription(entry),
+                SnapshotChange::RemoveSubscription(id) => next.remove_subscription(id),
+            }
+        }
+        if key_managers_changed {
+            next.index_issuers();
+        }
+        Ok(next)
+    }
+
+    pub(crate) fn key_managers(&self) -> impl Iterator<Item = &Arc<KeyManager>> {
+        self.key_managers.values()
+    }
+
+    pub(crate) fn key_manager(&self, id: KeyManagerId) -> Option<&Arc<KeyManager>> {
+        self.key_managers.get(&id)
+    }
+
+    /// Key managers that accept this `iss`, compared exactly.
+    pub(crate) fn key_managers_of_issuer(&self, issuer: &str) -> &[Arc<KeyManager>] {
+        self.by_issuer.get(issuer).map_or(&[], Vec::as_slice)
+    }
+
+    /// By context and version (`/orders/1.0.0`), or by context alone for a default version.
+    pub(crate) fn api_at(&self, base_path: &str) -> Option<&Arc<Api>> {
+        self.by_base_path.get(base_path)
+    }
+
+    pub(crate) fn api_with(&self, context: &str, version: &str) -> Option<&Arc<Api>> {
+        self.by_base_path
+            .get(format!("{context}/{version}").as_str())
+            .filter(|api| api.entry.context == context && api.entry.version == version)
+    }
+
+    /// The header in which the API at this request path wants the credential.
+    pub(crate) fn credential_header(&self, path: &str) -> Option<&str> {
+        let path = RequestPath::parse(path.split('?').next()?).ok()?;
+        let api = Route::find(self, &path)?.api;
+        Some(api.entry.authorization_header.as_str())
+    }
+
+    pub(crate) fn deepest_base_path(&self) -> usize {
+        self.deepest_base_path
+    }
+
+    pub(crate) fn application(&self, id: ApplicationId) -> Option<&Arc<ApplicationEntry>> {
+        self.applications.get(&id)
+    }
+
+    pub(crate) fn mapping(
+        &self,
+        key_manager: KeyManagerId,
+        consumer_key: &Arc<str>,
+    ) -> Option<&Mapping> {
+        self.mappings.get(&(key_manager, Arc::clone(consumer_key)))
+    }
+
+    pub(crate) fn subscription(
+        &self,
+        application: ApplicationId,
+        api: ApiId,
+    ) -> Option<&Subscription> {
+        self.subscriptions.get(&(application, api))
+    }
+
+    /// APIs, applications, consumer keys and subscriptions.
+    pub(crate) fn sizes(&self) -> (usize, usize, usize, usize) {
+        (
+            self.apis.len(),
+            self.applications.len(),
+            self.mappings.len(),
+            self.subscriptions.len(),
+        )
+    }
+
+    fn put_key_manager(
+        &mut self,
+        before: &Self,
+        entry: Arc<KeyManagerEntry>,
+        key_sets: &KeySets,
+        generation: u64,
+    ) {
+        // A whole snapshot repeats what did not change: verified tokens of those key managers stay valid.
+        let compiled = match before.key_managers.get(&entry.id) {
+            Some(known) if known.entry == entry => Arc::clone(known),
+            _ => {
+                let keys = key_sets.source_of(&entry.profile);
+                Arc::new(KeyManager::compile(Arc::clone(&entry), generation, keys))
+            }
+        };
+        self.key_managers.insert(entry.id, compiled);
+    }
+
+    fn index_issuers(&mut self) {
+        let mut all: Vec<_> = self.key_managers.values().cloned().collect();
+        all.sort_by_key(|key_manager| key_manager.id());
+        self.by_issuer.clear();
+        for key_manager in all {
+            for issuer in &key_manager.profile().issuers {
+                let entry = self.by_issuer.entry(issuer.clone()).or_default();
+                if !entry.iter().any(|known| Arc::ptr_eq(known, &key_manager)) {
+                    entry.push(Arc::clone(&key_manager));
+                }
+            }
+        }
+    }
+
+    fn put_api(&mut self, entry: Arc<ApiEntry>) {
+        self.remove_api(entry.id);
+        let base_path: Arc<str> = format!("{}/{}", entry.context, entry.version).into();
+        let api = Arc::new(Api {
+            resources: ResourceTree::compile(&entry.operations),
+            production: upstreams(&entry.endpoints.production),
+            sandbox: upstreams(&entry.endpoints.sandbox),
+            turn: AtomicUsize::new(0),
+            base_path: Arc::clone(&base_path),
+            entry,
+        });
+        self.deepest_base_path = self.deepest_base_path.max(base_path.matches('/').count());
+        if api.entry.is_default_version {
+            self.by_base_path
+                .insert(api.entry.context.as_str().into(), Arc::clone(&api));
+        }
+        self.by_base_path.insert(base_path, Arc::clone(&api));
+        self.apis.insert(api.entry.id, api);
+    }
+
+    fn remove_api(&mut self, id: ApiId) {
+        let Some(api) = self.apis.remove(&id) else {
+            return;
+        };
+        // The path may belong to another API by now (a new default version).
+        for path in [api.base_path.as_ref(), api.entry.context.as_str()] {
+            if self
+                .by_base_path
+                .get(path)
+                .is_some_and(|at| Arc::ptr_eq(at, &api))
+            {
+                self.by_base_path.remove(path);
+            }
+        }
+    }
+
+    fn put_key_mapping(&mut self, entry: KeyMappingEntry) {
+        self.remove_key_mapping(entry.id);
+        let key = (entry.key_manager_id, Arc::from(entry.consumer_key));
+        self.mapping_keys.insert(entry.id, key.clone());
+        self.mappings.insert(
+            key,
+            Mapping {
+                id: entry.id,
+                application_id: entry.application_id,
+                key_type: entry.key_type,
+            },
+        );
+    }
+
+    fn remove_key_mapping(&mut self, id: KeyMappingId) {
+        if let Some(key) = self.mapping_keys.remove(&id)
+            && self
+                .mappings
+                .get(&key)
+                .is_some_and(|mapping| mapping.id == id)
+        {
+            self.mappings.remove(&key);
+        }
+    }
+
+    fn put_subscription(&mut self, entry: SubscriptionEntry) {
+        self.remove_subscription(entry.id);
+        let key = (entry.application_id, entry.api_id);
+        let subscription = Subscription {
+            id: entry.id,
+            status: entry.status,
+            throttling_policy: self.plan(&entry.throttling_policy),
+        };
+        self.subscription_keys.insert(entry.id, key);
+        self.subscriptions.insert(key, subscription);
+    }
+
+    fn remove_subscription(&mut self, id: SubscriptionId) {
+        if let Some(key) = self.subscription_keys.remove(&id)
+            && self
+                .subscriptions
+                .get(&key)
+                .is_some_and(|known| known.id == id)
+        {
+            self.subscriptions.remove(&key);
+        }
+    }
+
+    fn plan(&mut self, name: &str) -> Arc<str> {
+        if let Some(known) = self.plans.get(name) {
+            return Arc::clone(known);
+        }
+        let name: Arc<str> = name.into();
+        self.plans.insert(Arc::clone(&name), Arc::clone(&name));
+        name
+    }
+}
+
+impl Api {
+    /// Context and version: the path that it is served under.
+    pub(crate) fn base_path(&self) -> &str {
+        &self.base_path
+    }
+
+    /// Where requests with keys of this type go; empty when they go nowhere.
+    pub(crate) fn upstreams(&self, key_type: KeyType) -> &[Arc<Upstream>] {
+        match key_type {
+            KeyType::Production => &self.production,
+            KeyType::Sandbox => &self.sandbox,
+        }
+    }
+
+    /// Which of `count` endpoints is next; 0 where there is no choice.
+    pub(crate) fn next_turn(&self, count: usize) -> usize {
+        if count < 2 {
+            return 0;
+        }
+        self.turn.fetch_add(1, Ordering::Relaxed) % count
+    }
+
+    pub(crate) fn accepts(&self, key_manager: &KeyManager) -> bool {
+        match &self.entry.key_managers {
+            KeyManagerSelection::All => true,
+            only @ KeyManagerSelection::Only(_) => only.includes(key_manager.name()),
+        }
+    }
+}
+
+fn upstreams(urls: &[url::Url]) -> Vec<Arc<Upstream>> {
+    urls.iter().filter_map(Upstream::from_url).collect()
+}

@@ -1,0 +1,102 @@
+//! What a decision tells about itself while it is made. Requests listen to nothing; `explain` writes it all down.
+
+use std::sync::Arc;
+
+use domain::api::Operation;
+use domain::key_mapping::KeyType;
+
+use crate::identity::Identity;
+use crate::key_manager::KeyManager;
+use crate::refusal::Reason;
+use crate::snapshot::{Api, Mapping, Subscription};
+use crate::token::UnverifiedToken;
+
+/// The checks, in the order in which they are made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Check {
+    Route,
+    Credential,
+    Format,
+    KeyManager,
+    Algorithm,
+    Key,
+    Signature,
+    Time,
+    TokenType,
+    Audience,
+    ConsumerKey,
+    Application,
+    Subscription,
+    Endpoint,
+    Scopes,
+}
+
+/// Something that the checks came upon.
+pub(crate) enum Fact<'f> {
+    Api(&'f Arc<Api>),
+    Operation(&'f Operation),
+    Token(&'f UnverifiedToken<'f>),
+    KeyManager(&'f Arc<KeyManager>),
+    Identity(&'f Identity),
+    Mapping(&'f Mapping),
+    Subscription(&'f Subscription),
+    KeyType(KeyType),
+}
+
+pub(crate) trait Trace {
+    fn saw(&mut self, fact: Fact<'_>);
+    fn passed(&mut self, check: Check);
+    fn failed(&mut self, check: Check, reason: Reason);
+}
+
+/// For requests.
+pub(crate) struct NoTrace;
+
+impl Trace for NoTrace {
+    #[inline]
+    fn saw(&mut self, _: Fact<'_>) {}
+    #[inline]
+    fn passed(&mut self, _: Check) {}
+    #[inline]
+    fn failed(&mut self, _: Check, _: Reason) {}
+}
+
+impl Check {
+    pub(crate) const ALL: [Self; 15] = [
+        Self::Route,
+        Self::Credential,
+        Self::Format,
+        Self::KeyManager,
+        Self::Algorithm,
+        Self::Key,
+        Self::Signature,
+        Self::Time,
+        Self::TokenType,
+        Self::Audience,
+        Self::ConsumerKey,
+        Self::Application,
+        Self::Subscription,
+        Self::Endpoint,
+        Self::Scopes,
+    ];
+
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Route => "route",
+            Self::Credential => "credential",
+            Self::Format => "format",
+            Self::KeyManager => "issuer",
+            Self::Algorithm => "algorithm",
+            Self::Key => "key",
+            Self::Signature => "signature",
+            Self::Time => "time",
+            Self::TokenType => "token_type",
+            Self::Audience => "audience",
+            Self::ConsumerKey => "consumer_key",
+            Self::Application => "application",
+            Self::Subscription => "subscription",
+            Self::Endpoint => "endpoint",
+            Self::Scopes => "scopes",
+        }
+    }
+}
