@@ -88,9 +88,9 @@ impl Drop for AccessRecord {
         // Without a head the client went away before there was an answer.
         let own = self.head_after.unwrap_or(total).saturating_sub(upstream);
         let status = self.head_after.map(|_| self.status.as_u16());
-        let application = self
-            .application
-            .as_ref()
+        let caller = self.caller.as_ref();
+        let application = caller
+            .and_then(|caller| caller.application.as_ref())
             .map(|one| tracing::field::display(one.id));
         tracing::info!(
             target: "gateway.access",
