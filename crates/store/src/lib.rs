@@ -8,6 +8,8 @@ pub mod access_token;
 pub mod api;
 pub mod application;
 pub mod audit;
+#[cfg(feature = "testing")]
+pub mod conformance;
 pub mod error;
 pub mod key_manager;
 pub mod key_mapping;

@@ -54,6 +54,14 @@ pub async fn open(
     sealing_key: SealingKey,
     random: Arc<dyn Random>,
 ) -> Result<Arc<dyn Store>, OpenError> {
+    Ok(Arc::new(open_sql(config, sealing_key, random).await?))
+}
+
+pub(crate) async fn open_sql(
+    config: &StoreConfig,
+    sealing_key: SealingKey,
+    random: Arc<dyn Random>,
+) -> Result<SqlStore, OpenError> {
     let seal = Arc::new(Seal::new(&sealing_key, random));
     let url = config.url.expose_secret();
     let pools = if let Some(path) = url.strip_prefix("sqlite:") {
@@ -64,7 +72,7 @@ pub async fn open(
         return Err(OpenError::Url);
     };
     check_sealing_key(&pools, &seal).await?;
-    Ok(Arc::new(SqlStore { pools, seal }))
+    Ok(SqlStore { pools, seal })
 }
 
 /// Opens the known value that the first start sealed: a wrong key shows now and not at the first secret.
