@@ -245,13 +245,11 @@ fn to_permitted_target(attempt: Attempt<'_>, targets: &PrivateTargets) -> Action
     if attempt.previous().len() > REDIRECT_LIMIT {
         return attempt.stop();
     }
-    match targets.check(attempt.url()) {
-        Ok(()) => attempt.follow(),
-        Err(_) => {
-            let host = attempt.url().host_str().unwrap_or_default().to_owned();
-            attempt.error(RefusedTarget { host })
-        }
+    if targets.check(attempt.url()).is_ok() {
+        return attempt.follow();
     }
+    let host = attempt.url().host_str().unwrap_or_default().to_owned();
+    attempt.error(RefusedTarget { host })
 }
 
 fn successful(answer: Answer) -> Result<Vec<u8>, FetchError> {

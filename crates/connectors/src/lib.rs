@@ -6,6 +6,7 @@
 
 pub mod contract;
 pub mod discovery;
+pub mod entra;
 pub mod http;
 pub mod registry;
 

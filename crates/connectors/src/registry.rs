@@ -11,6 +11,7 @@ use domain::connector_descriptor::ConnectorDescriptor;
 use domain::key_manager::KeyManagerSettings;
 
 use crate::ConnectorType;
+use crate::entra::AzureAd;
 
 pub use configuration::{MASKED_VALUE, validate_configuration};
 
@@ -23,7 +24,7 @@ pub struct Registry {
 impl Registry {
     /// The types that Claviger brings.
     pub fn standard() -> Self {
-        Self::of([])
+        Self::of([Arc::new(AzureAd::new()) as Arc<dyn ConnectorType>])
     }
 
     /// Exactly these types; of two with one name the later stands.

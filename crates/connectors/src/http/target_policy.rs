@@ -67,7 +67,7 @@ impl PrivateTargets {
 /// Networks that are not the public internet: IANA's special-purpose registries for IPv4 and IPv6, and one cloud's
 /// host service that sits on a public-looking address.
 const SPECIAL_IPV4: [(Ipv4Addr, u8); 17] = [
-    (Ipv4Addr::new(0, 0, 0, 0), 8),
+    (Ipv4Addr::UNSPECIFIED, 8),
     (Ipv4Addr::new(10, 0, 0, 0), 8),
     (Ipv4Addr::new(100, 64, 0, 0), 10),
     (Ipv4Addr::new(127, 0, 0, 0), 8),
