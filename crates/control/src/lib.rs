@@ -4,9 +4,24 @@
 //! audit entry, its job, the nouns that gateways must look at again) and makes no network call inside it.
 //! Knows nothing of HTTP or HTML, and nothing of gateways: it publishes snapshots to whoever subscribes.
 
+pub mod api;
+pub mod application;
+pub mod audit;
 pub mod error;
+pub mod identity;
+pub mod key_manager;
+pub mod key_mapping;
+pub mod provisioning;
+pub mod snapshot;
+pub mod subscription;
+pub mod throttling_policy;
+pub mod token;
 
-use std::sync::Arc;
+mod open_connectors;
+mod signals;
+mod transaction;
+
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use connectors::contract::ConnectorEnvironment;
@@ -14,7 +29,30 @@ use connectors::registry::Registry;
 use domain::{Clock, Random};
 use store::Store;
 
+use crate::api::Apis;
+use crate::application::Applications;
+use crate::audit::Audit;
+use crate::identity::{Identity, IdentityState};
+use crate::key_manager::KeyManagers;
+use crate::key_mapping::KeyMappings;
+use crate::open_connectors::OpenConnectors;
+use crate::provisioning::Jobs;
+use crate::signals::Signals;
+use crate::snapshot::Snapshots;
+use crate::subscription::Subscriptions;
+use crate::throttling_policy::ThrottlingPolicies;
+use crate::token::{Explainer, Tokens};
+
+pub use connectors::contract::{
+    ConnectionFinding, ConnectionReport, FindingSeverity, IssuedToken, ListedSecret,
+};
+pub use connectors::discovery::DiscoveredKeyManager;
 pub use error::Error;
+pub use store::api::ApiQuery;
+pub use store::application::{ApplicationQuery, ApplicationSort};
+pub use store::{Listed, Page, SortOrder};
+
+pub(crate) use transaction::Transaction;
 
 /// What the use-cases need.
 #[derive(Clone)]
@@ -61,14 +99,131 @@ pub struct GatewayEnvironment {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            request_patience: Duration::from_secs(60),
-            access_token_lifetime: Duration::from_secs(3_600),
-            secret_grace_period: Duration::from_secs(24 * 3_600),
+            request_patience: Duration::from_mins(1),
+            access_token_lifetime: Duration::from_hours(1),
+            secret_grace_period: Duration::from_hours(24),
             environments: vec![GatewayEnvironment {
                 name: "Default".to_owned(),
                 vhost: "localhost".to_owned(),
                 base_url: "http://localhost:8280".to_owned(),
             }],
         }
+    }
+}
+
+/// All use-cases, one accessor a noun. Cheap to clone; every clone is the same control plane.
+#[derive(Clone)]
+pub struct Control(Arc<Inner>);
+
+struct Inner {
+    dependencies: Dependencies,
+    connectors: OpenConnectors,
+    signals: Signals,
+    identity: IdentityState,
+    explainer: OnceLock<Arc<dyn Explainer>>,
+}
+
+impl Control {
+    pub fn new(dependencies: Dependencies) -> Self {
+        Self(Arc::new(Inner {
+            dependencies,
+            connectors: OpenConnectors::default(),
+            signals: Signals::default(),
+            identity: IdentityState::default(),
+            explainer: OnceLock::new(),
+        }))
+    }
+
+    /// Names who can say what a gateway makes of a token. The first one stands.
+    pub fn with_explainer(self, explainer: Arc<dyn Explainer>) -> Self {
+        // Set twice only by mistake in the wiring; the first explainer keeps working.
+        let _ = self.0.explainer.set(explainer);
+        self
+    }
+
+    pub const fn key_managers(&self) -> KeyManagers<'_> {
+        KeyManagers::new(self)
+    }
+
+    pub const fn key_mappings(&self) -> KeyMappings<'_> {
+        KeyMappings::new(self)
+    }
+
+    pub const fn jobs(&self) -> Jobs<'_> {
+        Jobs::new(self)
+    }
+
+    pub const fn snapshots(&self) -> Snapshots<'_> {
+        Snapshots::new(self)
+    }
+
+    pub const fn tokens(&self) -> Tokens<'_> {
+        Tokens::new(self)
+    }
+
+    pub const fn applications(&self) -> Applications<'_> {
+        Applications::new(self)
+    }
+
+    pub const fn apis(&self) -> Apis<'_> {
+        Apis::new(self)
+    }
+
+    pub const fn subscriptions(&self) -> Subscriptions<'_> {
+        Subscriptions::new(self)
+    }
+
+    pub const fn identity(&self) -> Identity<'_> {
+        Identity::new(self)
+    }
+
+    pub const fn audit(&self) -> Audit<'_> {
+        Audit::new(self)
+    }
+
+    pub const fn policies(&self) -> ThrottlingPolicies<'_> {
+        ThrottlingPolicies::new(self)
+    }
+
+    /// What an operator configured.
+    pub fn settings(&self) -> &Settings {
+        &self.0.dependencies.settings
+    }
+
+    pub(crate) fn dependencies(&self) -> &Dependencies {
+        &self.0.dependencies
+    }
+
+    pub(crate) fn store(&self) -> &dyn Store {
+        &*self.0.dependencies.store
+    }
+
+    pub(crate) fn clock(&self) -> &dyn Clock {
+        self.0.dependencies.clock()
+    }
+
+    pub(crate) fn random(&self) -> &dyn Random {
+        self.0.dependencies.random()
+    }
+
+    pub(crate) fn connectors(&self) -> &OpenConnectors {
+        &self.0.connectors
+    }
+
+    pub(crate) fn signals(&self) -> &Signals {
+        &self.0.signals
+    }
+
+    pub(crate) fn identity_state(&self) -> &IdentityState {
+        &self.0.identity
+    }
+
+    pub(crate) fn explainer(&self) -> Option<&Arc<dyn Explainer>> {
+        self.0.explainer.get()
+    }
+
+    /// Begins a unit of work that will write. See [`Transaction`].
+    pub(crate) async fn begin(&self) -> Result<Transaction<'_>, Error> {
+        Transaction::begin(self).await
     }
 }

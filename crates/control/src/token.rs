@@ -1,0 +1,173 @@
+//! "Why was my token rejected?": asks whoever runs a gateway, and tells each person only what is theirs to know.
+//!
+//! The token is never stored and never logged.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use domain::api::Verb;
+use domain::explanation::{CheckOutcome, ExplainedCheck, Explanation};
+use domain::id::ApiId;
+use domain::user::Actor;
+use domain::{Invalid, SecretString};
+use secrecy::ExposeSecret;
+use store::api::ApiQuery;
+use store::{Page, Tx};
+
+use crate::error::Noun;
+use crate::{Control, Error};
+
+/// The longest token that is looked at, in bytes; gateways refuse longer ones as well.
+const LONGEST_TOKEN: usize = 64 * 1024;
+
+/// The last check that speaks of the token alone; what comes after it speaks of an application.
+const LAST_CHECK_OF_THE_TOKEN: &str = "signature";
+
+/// What a person asks.
+#[derive(Clone, Debug)]
+pub struct ExplainToken {
+    pub token: SecretString,
+    pub api: ApiReference,
+    /// Verb and path below the API's context and version; where missing, the API's first operation.
+    pub verb: Option<Verb>,
+    pub path: Option<String>,
+}
+
+/// How the API is named.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ApiReference {
+    Id(ApiId),
+    ContextAndVersion { context: String, version: String },
+}
+
+/// What the gateway is asked.
+#[derive(Clone, Debug)]
+pub struct Question {
+    pub token: SecretString,
+    pub api_id: ApiId,
+    pub verb: Option<Verb>,
+    pub path: Option<String>,
+}
+
+/// Someone who decides as the gateway does, and says why. Implemented by the server over the gateway.
+#[async_trait]
+pub trait Explainer: Send + Sync {
+    async fn explain(&self, question: &Question) -> Explanation;
+}
+
+#[derive(Clone, Copy)]
+pub struct Tokens<'a> {
+    control: &'a Control,
+}
+
+impl<'a> Tokens<'a> {
+    pub(crate) const fn new(control: &'a Control) -> Self {
+        Self { control }
+    }
+
+    /// Every check of a gateway in order. Where the token belongs to somebody else's application, a developer
+    /// learns nothing beyond the token itself.
+    pub async fn explain(&self, actor: &Actor, wanted: ExplainToken) -> Result<Explanation, Error> {
+        let length = wanted.token.expose_secret().len();
+        if length == 0 || length > LONGEST_TOKEN {
+            let message = format!("must have 1 to {LONGEST_TOKEN} bytes, has {length}");
+            return Err(Invalid::field("token", message).into());
+        }
+        let api_id = self.visible_api(actor, &wanted.api).await?;
+        let explainer: &Arc<dyn Explainer> = self.control.explainer().ok_or(Error::Forbidden(
+            "no gateway runs in this process that could explain tokens",
+        ))?;
+        let question = Question {
+            token: wanted.token,
+            api_id,
+            verb: wanted.verb,
+            path: wanted.path,
+        };
+        let explanation = explainer.explain(&question).await;
+        let Some(application) = explanation.application else {
+            return Ok(explanation);
+        };
+        if actor.is_admin() {
+            return Ok(explanation);
+        }
+        let mut tx = self.control.store().read().await?;
+        let owned = tx
+            .applications()
+            .find_owned(&actor.username, application)
+            .await?;
+        Ok(match owned {
+            Some(_) => explanation,
+            None => without_the_application(explanation),
+        })
+    }
+
+    async fn visible_api(&self, actor: &Actor, reference: &ApiReference) -> Result<ApiId, Error> {
+        let id = match reference {
+            ApiReference::Id(id) => *id,
+            ApiReference::ContextAndVersion { context, version } => {
+                let mut tx = self.control.store().read().await?;
+                find_by_context(&mut *tx, context, version).await?
+            }
+        };
+        if actor.is_admin() {
+            return Ok(self.control.apis().get(actor, id).await?.id);
+        }
+        self.control.apis().get_visible(actor, id).await?;
+        Ok(id)
+    }
+}
+
+async fn find_by_context(tx: &mut dyn Tx, context: &str, version: &str) -> Result<ApiId, Error> {
+    let query = ApiQuery {
+        version: version.to_owned(),
+        ..ApiQuery::default()
+    };
+    let mut page = Page::FIRST;
+    loop {
+        let listed = tx.apis().list(&query, page).await?;
+        let found = listed
+            .items
+            .iter()
+            .find(|api| api.settings.context == context);
+        if let Some(api) = found {
+            return Ok(api.id);
+        }
+        page.offset = page.offset.saturating_add(page.limit);
+        if listed.items.is_empty() || u64::from(page.offset) >= listed.total {
+            return Err(Error::NotFound(Noun::Api));
+        }
+    }
+}
+
+/// What may be told about a token of an application that is not the asker's.
+fn without_the_application(explanation: Explanation) -> Explanation {
+    let of_the_token = explanation
+        .checks
+        .iter()
+        .position(|check| check.name == LAST_CHECK_OF_THE_TOKEN)
+        .map_or(0, |index| index + 1);
+    let mut checks = explanation.checks;
+    for check in checks.iter_mut().skip(of_the_token) {
+        *check = ExplainedCheck {
+            name: std::mem::take(&mut check.name),
+            outcome: CheckOutcome::NotReached,
+            seen: None,
+            expected: None,
+            fix: None,
+        };
+    }
+    let reveals_itself = checks
+        .iter()
+        .any(|check| check.outcome == CheckOutcome::Failed);
+    Explanation {
+        accepted: false,
+        code: explanation.code.filter(|_| reveals_itself),
+        reason: if reveals_itself {
+            explanation.reason
+        } else {
+            Some("not_your_application".to_owned())
+        },
+        checks,
+        application: None,
+    }
+}
