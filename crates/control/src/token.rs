@@ -44,7 +44,9 @@ pub enum ApiReference {
 #[derive(Clone, Debug)]
 pub struct Question {
     pub token: SecretString,
-    pub api_id: ApiId,
+    /// The API's context, without the version.
+    pub context: String,
+    pub version: String,
     pub verb: Option<Verb>,
     pub path: Option<String>,
 }
@@ -73,13 +75,14 @@ impl<'a> Tokens<'a> {
             let message = format!("must have 1 to {LONGEST_TOKEN} bytes, has {length}");
             return Err(Invalid::field("token", message).into());
         }
-        let api_id = self.visible_api(actor, &wanted.api).await?;
+        let (context, version) = self.visible_api(actor, &wanted.api).await?;
         let explainer: &Arc<dyn Explainer> = self.control.explainer().ok_or(Error::Forbidden(
             "no gateway runs in this process that could explain tokens",
         ))?;
         let question = Question {
             token: wanted.token,
-            api_id,
+            context,
+            version,
             verb: wanted.verb,
             path: wanted.path,
         };
@@ -101,7 +104,12 @@ impl<'a> Tokens<'a> {
         })
     }
 
-    async fn visible_api(&self, actor: &Actor, reference: &ApiReference) -> Result<ApiId, Error> {
+    /// Context and version of an API that the actor may know.
+    async fn visible_api(
+        &self,
+        actor: &Actor,
+        reference: &ApiReference,
+    ) -> Result<(String, String), Error> {
         let id = match reference {
             ApiReference::Id(id) => *id,
             ApiReference::ContextAndVersion { context, version } => {
@@ -109,11 +117,12 @@ impl<'a> Tokens<'a> {
                 find_by_context(&mut *tx, context, version).await?
             }
         };
-        if actor.is_admin() {
-            return Ok(self.control.apis().get(actor, id).await?.id);
-        }
-        self.control.apis().get_visible(actor, id).await?;
-        Ok(id)
+        let settings = if actor.is_admin() {
+            self.control.apis().get(actor, id).await?.settings
+        } else {
+            self.control.apis().get_visible(actor, id).await?.api.settings
+        };
+        Ok((settings.context, settings.version))
     }
 }
 

@@ -67,7 +67,7 @@ impl Node {
             },
             settings: settings(config, &gateway_url),
         })
-        .with_explainer(Arc::new(GatewayExplainer(Arc::clone(&gateway))));
+        .with_explainer(Arc::new(GatewayExplainer(Arc::downgrade(&gateway))));
         let first_users = control
             .identity()
             .first_start()
@@ -116,11 +116,14 @@ impl Node {
     /// Lets accepted requests and running steps finish, within bounds.
     pub(crate) async fn stop(self) {
         self.shutdown.begin();
-        self.gateway.stop().await;
         for task in self.tasks {
             if tokio::time::timeout(STOP_LIMIT, task).await.is_err() {
                 tracing::warn!("a task did not finish in time");
             }
+        }
+        match Arc::into_inner(self.gateway) {
+            Some(gateway) => gateway.stop().await,
+            None => tracing::warn!("the gateway is still in use and ends with the process"),
         }
     }
 }
