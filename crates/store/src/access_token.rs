@@ -11,6 +11,7 @@ use crate::sql::{Row, SqlTx, Statement, Table};
 pub trait AccessTokens: Send {
     async fn insert(&mut self, grant: &AccessTokenGrant) -> Result<(), StoreError>;
 
+    /// Expired or not: the caller has the clock.
     async fn find(&mut self, token_hash: &str) -> Result<Option<AccessTokenGrant>, StoreError>;
 
     async fn delete(&mut self, token_hash: &str) -> Result<(), StoreError>;

@@ -17,7 +17,7 @@ pub trait KeyMappings: Send {
     /// Compares and advances the version. `Duplicate { key: "consumer key" }` as for insert.
     async fn update(&mut self, mapping: &KeyMapping) -> Result<(), StoreError>;
 
-    /// Takes finished jobs and their journals along.
+    /// Takes finished jobs and their journals along; `Reference` when a job is unfinished.
     async fn delete(&mut self, id: KeyMappingId) -> Result<(), StoreError>;
 
     async fn find(&mut self, id: KeyMappingId) -> Result<Option<KeyMapping>, StoreError>;
@@ -42,7 +42,7 @@ pub trait KeyMappings: Send {
         consumer_key: &str,
     ) -> Result<Option<KeyMapping>, StoreError>;
 
-    /// By key type, then key manager.
+    /// By key type, then by key manager in the order of their creation.
     async fn list_of(&mut self, application: ApplicationId) -> Result<Vec<KeyMapping>, StoreError>;
 
     /// How many mappings name this key manager.

@@ -9,6 +9,7 @@ use crate::sql::{Row, SqlTx, Statement, Table, Unique};
 
 #[async_trait]
 pub trait Revisions: Send {
+    /// `Duplicate { key: "number" }` when a revision of this API has or had this number or a higher one.
     async fn insert(&mut self, revision: &Revision) -> Result<(), StoreError>;
 
     /// `Reference` when it is deployed.
@@ -21,10 +22,10 @@ pub trait Revisions: Send {
     /// By number.
     async fn list_of(&mut self, api: ApiId) -> Result<Vec<Revision>, StoreError>;
 
-    /// One more than the highest number that this API ever had.
+    /// One more than the highest number that this API ever had; `Reference` when there is no such API.
     async fn next_number(&mut self, api: ApiId) -> Result<i64, StoreError>;
 
-    /// Replaces what is deployed of this API in this environment.
+    /// Replaces what is deployed of this API in this environment; `Reference` unless the revision is this API's.
     async fn deploy(&mut self, deployment: &Deployment) -> Result<(), StoreError>;
 
     /// Whether there was something to take down.

@@ -23,7 +23,8 @@ pub enum ChangedNoun {
 
 #[async_trait]
 pub trait SnapshotChanges: Send {
-    /// Call last in a transaction: from here to commit other writers of changes wait.
+    /// Call last in a transaction: from here to commit other writers of changes wait. Every noun gets a revision
+    /// of its own; the last one is returned (the newest one there is when `changed` is empty).
     async fn record(
         &mut self,
         changed: &[ChangedNoun],

@@ -31,6 +31,11 @@ pub trait Store: Send + Sync {
 }
 
 /// One transaction. Dropping it rolls back.
+///
+/// What all repositories have in common: `update` compares the noun's `version` with the stored one (`Stale` when
+/// it differs or the row is gone) and stores the next one, so the noun in hand is one behind afterwards. `delete`
+/// of what is not there is no error. A limit out of 1 to [`crate::Page::MOST`] is brought into these bounds.
+/// Times are kept to the microsecond. Names are listed in the order of their lower-case bytes.
 #[async_trait]
 pub trait Tx: Send {
     fn access_tokens(&mut self) -> &mut dyn AccessTokens;

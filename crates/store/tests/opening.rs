@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use domain::Random;
-use store::{OpenError, SealingKey, Store, StoreConfig, open};
+use jiff::Timestamp;
+use store::snapshot_change::ChangedNoun;
+use store::{OpenError, SealingKey, Store, StoreConfig, StoreError, open};
 
 /// Counts up: enough for nonces that differ, and the same in every run.
 struct Counting(AtomicU8);
@@ -23,6 +25,18 @@ async fn open_with(url: &str, key: SealingKey) -> Result<Arc<dyn Store>, OpenErr
 
 fn key() -> SealingKey {
     SealingKey::from_bytes([7; 32])
+}
+
+fn a_change() -> ChangedNoun {
+    ChangedNoun::Api(
+        "0190b6d0-0000-7000-8000-000000000000"
+            .parse()
+            .expect("a UUID"),
+    )
+}
+
+fn at() -> Timestamp {
+    Timestamp::UNIX_EPOCH
 }
 
 fn refusal(result: Result<Arc<dyn Store>, OpenError>) -> OpenError {
@@ -109,6 +123,66 @@ async fn another_sealing_key_is_refused_at_once() {
         .unwrap();
 }
 
+/// Two processes on one file are two stores here: SQLite's locks do not know the difference between them.
+#[tokio::test]
+async fn two_processes_write_one_file_and_wait_for_each_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite:{}", folder.path().join("claviger.db").display());
+    let one = open_with(&url, key()).await.unwrap();
+    let other = open_with(&url, key()).await.unwrap();
+    let write = async |store: &Arc<dyn Store>| {
+        for _ in 0..20 {
+            let mut tx = store.begin().await.unwrap();
+            // Read, then write: what a deferred transaction is refused for.
+            let before = tx.snapshot_changes().newest().await.unwrap();
+            tokio::task::yield_now().await;
+            let revision = tx
+                .snapshot_changes()
+                .record(&[a_change()], at())
+                .await
+                .unwrap();
+            assert_eq!(revision.0, before.0 + 1);
+            tx.commit().await.unwrap();
+        }
+    };
+    tokio::join!(write(&one), write(&other));
+    let newest = one
+        .read()
+        .await
+        .unwrap()
+        .snapshot_changes()
+        .newest()
+        .await
+        .unwrap();
+    assert_eq!(newest.0, 40);
+}
+
+#[tokio::test]
+async fn a_writer_that_another_process_keeps_out_is_told_so_in_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite:{}", folder.path().join("claviger.db").display());
+    let holder = open_with(&url, key()).await.unwrap();
+    let mut config = StoreConfig::new(url.as_str());
+    config.acquire_timeout = std::time::Duration::from_millis(100);
+    let waiting = open(&config, key(), Arc::new(Counting(0.into())))
+        .await
+        .unwrap();
+    let held = holder.begin().await.unwrap();
+    let refused = waiting.begin().await.err().expect("the file is held");
+    assert!(matches!(refused, StoreError::Unavailable(_)), "{refused:?}");
+    // Readers are not kept out, and the next writer is not either.
+    waiting
+        .read()
+        .await
+        .unwrap()
+        .snapshot_changes()
+        .newest()
+        .await
+        .unwrap();
+    drop(held);
+    waiting.begin().await.unwrap().commit().await.unwrap();
+}
+
 #[tokio::test]
 async fn a_url_of_no_known_engine_is_refused_without_repeating_it() {
     for url in [
@@ -144,10 +218,11 @@ async fn a_server_that_is_not_there_is_told_by_address_and_never_with_the_passwo
 async fn a_database_in_memory_keeps_what_is_committed() {
     let store = open_with("sqlite::memory:", key()).await.unwrap();
     let mut tx = store.begin().await.unwrap();
-    let at = jiff::Timestamp::UNIX_EPOCH;
-    let api = "0190b6d0-0000-7000-8000-000000000000".parse().unwrap();
-    let changed = [store::snapshot_change::ChangedNoun::Api(api)];
-    let revision = tx.snapshot_changes().record(&changed, at).await.unwrap();
+    let revision = tx
+        .snapshot_changes()
+        .record(&[a_change()], at())
+        .await
+        .unwrap();
     tx.commit().await.unwrap();
     let newest = store
         .read()

@@ -71,7 +71,7 @@ pub async fn name_and_version_are_taken_once(bench: &Bench) -> Outcome {
         .insert(&bench.samples.api("Weather", "2.0.0"))
         .await?;
     let mut same = bench.samples.api("Weather", "1.0.0");
-    same.settings.context = "/elsewhere".to_owned();
+    same.settings.context = String::from("/elsewhere");
     assert_duplicate(tx.apis().insert(&same).await, NOUN, "name and version");
     Ok(())
 }
@@ -82,7 +82,7 @@ pub async fn context_and_version_are_taken_once(bench: &Bench) -> Outcome {
         .insert(&bench.samples.api("Weather", "1.0.0"))
         .await?;
     let mut same = bench.samples.api("Forecast", "1.0.0");
-    same.settings.context = "/weather".to_owned();
+    same.settings.context = String::from("/weather");
     assert_duplicate(tx.apis().insert(&same).await, NOUN, "context and version");
     Ok(())
 }
@@ -96,12 +96,12 @@ pub async fn an_update_to_a_taken_name_or_context_is_refused(bench: &Bench) -> O
     tx.commit().await?;
 
     let mut renamed = climate.clone();
-    renamed.settings.name = "Weather".to_owned();
+    renamed.settings.name = String::from("Weather");
     let mut tx = bench.begin().await?;
     assert_duplicate(tx.apis().update(&renamed).await, NOUN, "name and version");
     drop(tx);
     let mut moved = climate;
-    moved.settings.context = "/weather".to_owned();
+    moved.settings.context = String::from("/weather");
     let mut tx = bench.begin().await?;
     assert_duplicate(tx.apis().update(&moved).await, NOUN, "context and version");
     Ok(())

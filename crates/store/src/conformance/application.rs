@@ -76,7 +76,7 @@ pub async fn an_update_to_a_taken_name_is_refused(bench: &Bench) -> Outcome {
         .insert(&bench.samples.application("ann", "Weather"))
         .await?;
     tx.applications().insert(&application).await?;
-    application.settings.name = "Weather".to_owned();
+    application.settings.name = String::from("Weather");
     assert_duplicate(tx.applications().update(&application).await, NOUN, "name");
     Ok(())
 }

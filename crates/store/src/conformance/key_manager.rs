@@ -139,7 +139,7 @@ pub async fn an_update_to_a_taken_name_is_refused(bench: &Bench) -> Outcome {
         .insert(&bench.samples.key_manager("Entra"))
         .await?;
     tx.key_managers().insert(&okta).await?;
-    okta.settings.name = "Entra".to_owned();
+    okta.settings.name = String::from("Entra");
     assert_duplicate(tx.key_managers().update(&okta).await, NOUN, "name");
     Ok(())
 }

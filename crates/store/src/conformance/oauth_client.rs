@@ -62,8 +62,8 @@ pub async fn an_update_replaces_the_secret_hash_and_the_grant_types(bench: &Benc
     let mut tx = bench.begin().await?;
     tx.oauth_clients().insert(&client).await?;
     tx.oauth_clients().insert(&other).await?;
-    client.secret_hash = "00ff".to_owned();
-    client.callback_url = "https://new.example/".to_owned();
+    client.secret_hash = String::from("00ff");
+    client.callback_url = String::from("https://new.example/");
     client.grant_types = vec!["password".to_owned()];
     tx.oauth_clients().update(&client).await?;
     let found = tx.oauth_clients().find_by_name("ann", "apictl").await?;

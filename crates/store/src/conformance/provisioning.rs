@@ -141,7 +141,7 @@ pub async fn a_finished_job_is_never_due(bench: &Bench) -> Outcome {
     assert!(tx.jobs().list_due(at(FOREVER), 10).await?.is_empty());
     assert_eq!(tx.jobs().next_due_at().await?, None);
     let compensating = stored_job(bench, &mut *tx, "c", |job| {
-        job.state = JobState::Compensating
+        job.state = JobState::Compensating;
     })
     .await?;
     assert_eq!(
@@ -220,19 +220,13 @@ pub async fn the_next_due_time_heeds_leases_and_the_order_of_jobs(bench: &Bench)
     .await?;
     assert_eq!(tx.jobs().next_due_at().await?, Some(at(300)));
     // Due long ago, but behind that one.
-    let (application, key_manager) = (leased.key_mapping_id, leased.key_manager_id);
-    let mut behind = leased.clone();
-    behind.id = stored_job(bench, &mut *tx, "spare", |job| job.state = JobState::Failed)
+    let mapping = tx
+        .key_mappings()
+        .find(leased.key_mapping_id)
         .await?
-        .id;
-    let spare = tx.jobs().find(behind.id).await?.expect("it was stored");
-    tx.key_mappings().delete(spare.key_mapping_id).await?;
-    behind.leased_until = None;
-    behind.created_at = spare.created_at;
-    assert_eq!(
-        (behind.key_mapping_id, behind.key_manager_id),
-        (application, key_manager)
-    );
+        .expect("it was stored");
+    let mut behind = bench.samples.job(&mapping);
+    behind.due_at = at(0);
     tx.jobs().insert(&behind).await?;
     assert_eq!(tx.jobs().next_due_at().await?, Some(at(300)));
     leased.state = JobState::Succeeded;

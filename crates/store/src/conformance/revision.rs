@@ -20,7 +20,7 @@ pub async fn what_is_inserted_is_found_within_its_api(bench: &Bench) -> Outcome 
     );
     // A revision does not change with its API.
     let mut changed = api.clone();
-    changed.settings.description = "changed".to_owned();
+    changed.settings.description = String::from("changed");
     tx.apis().update(&changed).await?;
     assert_same(
         &tx.revisions().find_in(api.id, revision.id).await?,
@@ -117,7 +117,7 @@ pub async fn a_deployment_replaces_the_one_before_it_in_its_environment(bench: &
     let old = bench.samples.deployment(&first, "Default");
     let elsewhere = bench.samples.deployment(&first, "Europe");
     let mut new = bench.samples.deployment(&second, "Default");
-    new.vhost = "new.example".to_owned();
+    new.vhost = String::from("new.example");
     new.display_on_devportal = false;
     for deployment in [&old, &elsewhere, &new] {
         tx.revisions().deploy(deployment).await?;

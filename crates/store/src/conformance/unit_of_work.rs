@@ -117,7 +117,7 @@ pub async fn of_two_updates_from_one_version_one_is_stale(bench: &Bench) -> Outc
     tx.commit().await?;
     let update = |description: &'static str| {
         let mut changed = application.clone();
-        changed.settings.description = description.to_owned();
+        changed.settings.description = String::from(description);
         async move {
             let mut tx = bench.begin().await?;
             tokio::task::yield_now().await;

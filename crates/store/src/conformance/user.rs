@@ -43,7 +43,7 @@ pub async fn an_update_replaces_roles_and_advances_the_version(bench: &Bench) ->
     let mut user = bench.samples.user("ann", &["subscriber", "publisher"]);
     let mut tx = bench.begin().await?;
     tx.users().insert(&user).await?;
-    user.password_hash = "$argon2id$other".to_owned();
+    user.password_hash = String::from("$argon2id$other");
     user.roles = vec!["publisher".to_owned(), "admin".to_owned()];
     user.enabled = false;
     user.updated_at = at(99);
