@@ -256,3 +256,9 @@ pub enum ConnectorError {
     #[error("the job's journal could not be written")]
     Journal(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
+
+impl From<Box<ProviderFailure>> for ConnectorError {
+    fn from(failure: Box<ProviderFailure>) -> Self {
+        Self::Provider(*failure)
+    }
+}

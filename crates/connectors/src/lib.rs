@@ -7,6 +7,8 @@
 pub mod contract;
 pub mod discovery;
 pub mod entra;
+#[cfg(any(test, feature = "testing"))]
+pub mod fake;
 pub mod http;
 pub mod registry;
 
