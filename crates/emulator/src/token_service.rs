@@ -4,17 +4,26 @@
 //! directory as the token service sees it, which lags behind; keys are `keys`' affair.
 
 mod assertion;
+mod authorize;
 mod claims;
 mod client;
 mod client_credentials;
+mod delegated;
+mod device;
 mod endpoint;
 mod federated;
 mod graph_token;
 mod issue;
+mod person;
+mod person_grants;
+mod redirect;
 mod refusal;
 mod request;
 mod resource;
+mod sign_in_refusal;
+mod sign_ins;
 mod tenant;
+mod userinfo;
 
 use std::sync::Arc;
 
@@ -23,6 +32,7 @@ use axum::routing::{get, post};
 
 pub(crate) use graph_token::{Caller, GraphTokenError};
 pub(crate) use refusal::{Refusal, RequestIds};
+pub(crate) use sign_ins::SignIns;
 pub(crate) use tenant::find_tenant;
 
 use crate::state::State;
@@ -40,6 +50,24 @@ pub(crate) fn router() -> Router<Arc<State>> {
         .route(
             "/{tenant}/oauth2/token",
             post(endpoint::token_v1).fallback(endpoint::only_post),
+        )
+        .route(
+            "/{tenant}/oauth2/v2.0/authorize",
+            get(authorize::show).post(authorize::decide),
+        )
+        .route(
+            "/{tenant}/oauth2/authorize",
+            get(authorize::show).post(authorize::decide),
+        )
+        .route("/{tenant}/oauth2/v2.0/devicecode", post(device::start))
+        .route("/{tenant}/oauth2/devicecode", post(device::start))
+        .route("/devicelogin", get(device::show).post(device::decide))
+        .route("/{tenant}/oauth2/v2.0/logout", get(userinfo::sign_out))
+        .route("/{tenant}/oauth2/logout", get(userinfo::sign_out))
+        .route("/oidc/userinfo", get(userinfo::show).post(userinfo::show))
+        .route(
+            "/{tenant}/openid/userinfo",
+            get(userinfo::show).post(userinfo::show),
         )
         .route("/error", get(endpoint::error_page))
 }

@@ -12,7 +12,7 @@ use super::issue::EndpointVersion;
 use super::refusal::{add_headers, json_answer};
 use super::request::TokenForm;
 use super::tenant::find_authority;
-use super::{Refusal, RequestIds, client_credentials};
+use super::{Refusal, RequestIds, client_credentials, person_grants};
 use crate::state::State;
 
 /// `POST /{tenant}/oauth2/v2.0/token`.
@@ -93,6 +93,14 @@ async fn grant(
     let authority = find_authority(&state.directory(), tenant)?;
     match form.require("grant_type")? {
         "client_credentials" => client_credentials::answer(state, version, authority, form).await,
+        "authorization_code" => {
+            person_grants::authorization_code(state, version, &authority, form).await
+        }
+        "refresh_token" => person_grants::refresh_token(state, version, &authority, form).await,
+        "urn:ietf:params:oauth:grant-type:device_code" | "device_code" => {
+            person_grants::device_code(state, version, &authority, form).await
+        }
+        "password" => person_grants::password(state, version, &authority, form).await,
         other => Err(Refusal::UnsupportedGrant(other.chars().take(200).collect())),
     }
 }

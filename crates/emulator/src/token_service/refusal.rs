@@ -10,6 +10,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::assertion::AssertionRefusal;
+use super::sign_in_refusal::SignInRefusal;
 use crate::state::State;
 
 /// Why the token service says no. `Display` is the text after `AADSTS<code>: `.
@@ -31,10 +32,6 @@ pub(crate) enum Refusal {
         "The request body must contain the following parameter: 'client_assertion' or 'client_secret'."
     )]
     ConfidentialClientWithoutCredential,
-    #[error(
-        "Client is public so neither 'client_assertion' nor 'client_secret' should be presented."
-    )]
-    PublicClientWithCredential,
     #[error(
         "The client application {app_id} is missing service principal in the tenant {tenant}. See instructions here: https://go.microsoft.com/fwlink/?linkid=2225119"
     )]
@@ -94,6 +91,8 @@ pub(crate) enum Refusal {
     },
     #[error(transparent)]
     Assertion(#[from] AssertionRefusal),
+    #[error(transparent)]
+    SignIn(#[from] SignInRefusal),
     #[error("Unknown or invalid instance.")]
     UnknownInstance,
     #[error("Endpoint only accepts POST, OPTIONS requests.")]
@@ -143,15 +142,23 @@ impl Refusal {
         response
     }
 
+    /// The whole `error_description`.
+    pub(crate) fn description(&self, ids: &RequestIds, now: Timestamp) -> String {
+        format!(
+            "AADSTS{}: {self} Trace ID: {} Correlation ID: {} Timestamp: {}",
+            self.code(),
+            ids.trace,
+            ids.correlation,
+            shown(now)
+        )
+    }
+
     fn body(&self, ids: &RequestIds, now: Timestamp) -> serde_json::Value {
         let code = self.code();
-        let timestamp = now.strftime("%Y-%m-%d %H:%M:%SZ").to_string();
+        let timestamp = shown(now);
         let mut body = json!({
             "error": self.error(),
-            "error_description": format!(
-                "AADSTS{code}: {self} Trace ID: {} Correlation ID: {} Timestamp: {timestamp}",
-                ids.trace, ids.correlation
-            ),
+            "error_description": self.description(ids, now),
             "error_codes": [code],
             "timestamp": timestamp,
             "trace_id": ids.trace,
@@ -180,7 +187,6 @@ impl Refusal {
             Self::ConfidentialClientWithoutCredential => {
                 class(7_000_218, unauthorized, "invalid_client")
             }
-            Self::PublicClientWithCredential => class(700_025, unauthorized, "invalid_client"),
             Self::NoServicePrincipal { .. } => class(7_000_229, unauthorized, "invalid_client"),
             Self::Disabled { .. } => class(7_000_112, bad_request, "unauthorized_client"),
             Self::UnknownClient { .. } => class(700_016, bad_request, "unauthorized_client"),
@@ -200,11 +206,19 @@ impl Refusal {
                 let (code, status, error) = refusal.class();
                 class(code, status, error)
             }
+            Self::SignIn(refusal) => {
+                let (code, status, error) = refusal.class();
+                class(code, status, error)
+            }
             Self::UnknownInstance => class(50_049, bad_request, "invalid_instance"),
             Self::OnlyPost => class(900_561, bad_request, "invalid_request"),
             Self::MalformedRequest => class(9_002_313, bad_request, "invalid_request"),
         }
     }
+}
+
+fn shown(instant: Timestamp) -> String {
+    instant.strftime("%Y-%m-%d %H:%M:%SZ").to_string()
 }
 
 /// The identifiers of one request to the token service.

@@ -5,6 +5,7 @@ mod client_credentials;
 mod errors;
 mod graph;
 mod replication;
+mod sign_in;
 
 use std::sync::Arc;
 

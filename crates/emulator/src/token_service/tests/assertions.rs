@@ -135,11 +135,8 @@ async fn a_certificate_is_accepted_by_either_algorithm_and_thumbprint() {
 
     let legacy = sha1(&assertor.certificate.der);
     let base64url = URL_SAFE_NO_PAD.encode(legacy);
-    let hex: String = legacy
-        .as_ref()
-        .iter()
-        .map(|byte| format!("{byte:02X}"))
-        .collect();
+    let hex = format!("{legacy:?}"); // "SHA1:hex"
+    let hex = hex.rsplit(':').next().unwrap();
     for header in [
         json!({"alg": "RS256", "typ": "JWT", "x5t": base64url}),
         json!({"alg": "RS256", "typ": "JWT", "kid": hex}),
