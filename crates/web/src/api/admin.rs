@@ -1,0 +1,37 @@
+//! The admin API: key managers, connector descriptors, roles, the audit log and provisioning jobs.
+
+mod audit;
+mod connection;
+mod job;
+mod key_manager;
+mod key_manager_body;
+mod key_manager_endpoints;
+mod key_manager_usage;
+mod role;
+mod settings;
+
+use control::Control;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+pub(super) fn routes(router: OpenApiRouter<Control>) -> OpenApiRouter<Control> {
+    router
+        .routes(routes!(
+            key_manager::list_key_managers,
+            key_manager::create_key_manager
+        ))
+        .routes(routes!(
+            key_manager::get_key_manager,
+            key_manager::update_key_manager,
+            key_manager::delete_key_manager
+        ))
+        .routes(routes!(connection::discover_key_manager))
+        .routes(routes!(connection::check_key_manager))
+        .routes(routes!(connection::check_unsaved_key_manager))
+        .routes(routes!(key_manager_usage::list_api_usages))
+        .routes(routes!(key_manager_usage::list_application_usages))
+        .routes(routes!(settings::get_admin_settings))
+        .routes(routes!(role::check_role))
+        .routes(routes!(audit::list_audit_entries))
+        .routes(routes!(job::list_jobs))
+}

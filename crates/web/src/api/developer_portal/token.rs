@@ -1,0 +1,178 @@
+//! Access tokens for trying an API, and why a token is accepted or refused.
+
+use axum::Extension;
+use axum::extract::{Path, State};
+use control::Control;
+use control::error::Noun;
+use control::key_mapping::GenerateToken;
+use control::token::{ApiReference, ExplainToken};
+use domain::api::Verb;
+use domain::explanation::Explanation;
+use domain::user::Actor;
+use serde::Deserialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use super::application_key::identifiers;
+use super::application_key_body::ApplicationToken;
+use crate::json::Json;
+use crate::problem::{ErrorBody, Problem};
+use crate::query::identifier;
+use crate::secret::SecretText;
+
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct ApplicationTokenGenerateRequest {
+    /// Needed for mapped clients, whose secret is not kept here.
+    #[schema(value_type = Option<String>)]
+    consumer_secret: Option<SecretText>,
+    /// Seconds; the authorization server alone decides how long its tokens last.
+    validity_period: Option<u64>,
+    scopes: Option<Vec<String>>,
+    /// Accepted and ignored: Claviger cannot revoke another server's token.
+    #[serde(rename = "revokeToken")]
+    _revoke_token: Option<String>,
+    /// `CLIENT_CREDENTIALS`.
+    grant_type: Option<GrantType>,
+    #[serde(rename = "additionalProperties")]
+    #[schema(value_type = Option<Object>)]
+    _additional_properties: Option<Value>,
+}
+
+#[derive(Clone, Copy, Deserialize, PartialEq, Eq, ToSchema)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub(crate) enum GrantType {
+    ClientCredentials,
+    TokenExchange,
+}
+
+/// A token and the call that was made with it. The API is named by id, or by context and version.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct ExplainTokenRequest {
+    /// Never stored, never logged.
+    #[schema(value_type = String)]
+    token: SecretText,
+    #[serde(alias = "api")]
+    api_id: Option<String>,
+    context: Option<String>,
+    version: Option<String>,
+    /// The API's first operation when absent.
+    verb: Option<String>,
+    /// Below the API's context and version.
+    path: Option<String>,
+}
+
+/// Every check of the gateway in order.
+#[derive(ToSchema)]
+#[schema(as = Explanation)]
+#[expect(
+    dead_code,
+    reason = "describes domain::explanation::Explanation in the document"
+)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ExplanationSchema {
+    /// Whether a call with this token would be let through.
+    accepted: bool,
+    /// The gateway's code where it would not.
+    code: Option<String>,
+    /// For example `issuer_unknown`.
+    reason: Option<String>,
+    checks: Vec<ExplainedCheckSchema>,
+}
+
+#[derive(ToSchema)]
+#[schema(as = ExplainedCheck)]
+#[expect(
+    dead_code,
+    reason = "describes domain::explanation::ExplainedCheck in the document"
+)]
+pub(crate) struct ExplainedCheckSchema {
+    /// For example `issuer`.
+    name: String,
+    /// `passed`, `failed` or `not_reached`.
+    outcome: String,
+    /// What the token or the request has.
+    seen: Option<String>,
+    /// What would pass.
+    expected: Option<String>,
+    /// What to do, one sentence.
+    fix: Option<String>,
+}
+
+/// Obtains an access token with the application's own credentials.
+#[utoipa::path(
+    post, path = "/applications/{applicationId}/oauth-keys/{keyMappingId}/generate-token",
+    tag = "Application Tokens",
+    params(("applicationId" = String, Path), ("keyMappingId" = String, Path)),
+    request_body = ApplicationTokenGenerateRequest,
+    security(("OAuth2Security" = ["apim:subscribe", "apim:app_manage"])),
+    responses(
+        (status = 200, body = ApplicationToken),
+        (status = 400, body = ErrorBody), (status = 404, body = ErrorBody)
+    )
+)]
+pub(super) async fn generate_token(
+    State(control): State<Control>,
+    Extension(actor): Extension<Actor>,
+    Path(path): Path<(String, String)>,
+    Json(body): Json<ApplicationTokenGenerateRequest>,
+) -> Result<Json<ApplicationToken>, Problem> {
+    let (application, id) = identifiers(&path)?;
+    if body.grant_type == Some(GrantType::TokenExchange) {
+        return Err(Problem::bad_request(
+            "The grant type TOKEN_EXCHANGE is not offered; use CLIENT_CREDENTIALS.",
+        ));
+    }
+    let wanted = GenerateToken {
+        consumer_secret: body.consumer_secret.and_then(SecretText::given),
+        scopes: body.scopes.unwrap_or_default(),
+        validity: body.validity_period,
+    };
+    let token = control
+        .key_mappings()
+        .generate_token(&actor, application, id, wanted)
+        .await?;
+    Ok(Json(token.into()))
+}
+
+/// Says why a call with this token is let through or refused (an addition to WSO2's contract).
+#[utoipa::path(
+    post, path = "/tokens/explain", tag = "Application Tokens", request_body = ExplainTokenRequest,
+    security(("OAuth2Security" = ["apim:subscribe", "apim:app_manage"])),
+    responses(
+        (status = 200, body = ExplanationSchema),
+        (status = 400, body = ErrorBody), (status = 404, body = ErrorBody)
+    )
+)]
+pub(super) async fn explain_token(
+    State(control): State<Control>,
+    Extension(actor): Extension<Actor>,
+    Json(body): Json<ExplainTokenRequest>,
+) -> Result<Json<Explanation>, Problem> {
+    let api = match (body.api_id, body.context, body.version) {
+        (Some(id), None, None) => ApiReference::Id(identifier(&id, Noun::Api)?),
+        (None, Some(context), Some(version)) => {
+            ApiReference::ContextAndVersion { context, version }
+        }
+        _ => {
+            return Err(Problem::bad_request(
+                "Name the API by apiId, or by context and version.",
+            ));
+        }
+    };
+    let verb = body
+        .verb
+        .map(|verb| {
+            Verb::parse(&verb)
+                .ok_or_else(|| Problem::bad_request("verb is not one that an API can offer."))
+        })
+        .transpose()?;
+    let wanted = ExplainToken {
+        token: body.token.into_secret(),
+        api,
+        verb,
+        path: body.path,
+    };
+    Ok(Json(control.tokens().explain(&actor, wanted).await?))
+}

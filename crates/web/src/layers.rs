@@ -1,0 +1,80 @@
+//! What stands around every route: request ids, a time limit, security headers, and a body for panics.
+
+use std::any::Any;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use domain::Random;
+use http::{HeaderName, HeaderValue, StatusCode, header};
+use tower_http::request_id::{MakeRequestId, RequestId};
+
+use crate::problem::Problem;
+
+/// Names a request in logs and in the response.
+pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Portal pages load nothing from elsewhere and run no inline script.
+const PAGE_POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self' data:; script-src 'self'; \
+     connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+/// The vendored API console sets inline styles.
+const CONSOLE_POLICY: &str = "default-src 'none'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
+     script-src 'self'; connect-src 'self'; font-src 'self' data:; base-uri 'none'; frame-ancestors 'none'";
+
+/// 128 random bits in hexadecimal.
+#[derive(Clone)]
+pub(crate) struct RandomRequestId(pub Arc<dyn Random>);
+
+impl MakeRequestId for RandomRequestId {
+    fn make_request_id<B>(&mut self, _request: &http::Request<B>) -> Option<RequestId> {
+        HeaderValue::from_str(&self.0.hex::<16>())
+            .ok()
+            .map(RequestId::new)
+    }
+}
+
+/// Ends a request that takes longer than `limit`.
+pub(crate) async fn time_limit(
+    State(limit): State<Duration>,
+    request: Request,
+    next: Next,
+) -> Response {
+    match tokio::time::timeout(limit, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => Problem::plain(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "The request took longer than this server allows.",
+        )
+        .into_response(),
+    }
+}
+
+pub(crate) async fn security_headers(request: Request, next: Next) -> Response {
+    let policy = if request.uri().path().starts_with("/console") {
+        CONSOLE_POLICY
+    } else {
+        PAGE_POLICY
+    };
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    for (name, value) in [
+        (header::CONTENT_SECURITY_POLICY, policy),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+        (header::REFERRER_POLICY, "no-referrer"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    headers
+        .entry(header::CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("no-store"));
+    response
+}
+
+/// A panic is a bug of ours; the caller learns only that.
+pub(crate) fn panicked(_panic: Box<dyn Any + Send + 'static>) -> Response {
+    tracing::error!("a request handler panicked");
+    Problem::internal().into_response()
+}
