@@ -1,0 +1,8 @@
+//! The gateway over its public face: real sockets, real signatures, a clock that the test holds.
+
+mod authorization;
+mod explaining;
+mod key_sets;
+mod proxying;
+mod support;
+mod tokens;
