@@ -14,6 +14,7 @@ pub mod oauth_client;
 pub mod provisioning;
 pub mod revision;
 mod samples;
+pub mod sealing;
 pub mod snapshot_change;
 pub mod subscription;
 pub mod unit_of_work;
@@ -149,6 +150,12 @@ macro_rules! conformance_tests {
                 one_that_is_deployed_is_not_deleted,
                 a_revision_of_another_api_is_not_deployed,
                 all_deployments_are_listed,
+            ];
+            sealing: [
+                another_key_is_refused_when_the_database_is_opened,
+                after_resealing_the_old_key_is_no_longer_needed,
+                resealing_again_changes_nothing,
+                a_previous_key_that_is_missing_stops_the_resealing,
             ];
             snapshot_change: [
                 nothing_was_changed_at_first,

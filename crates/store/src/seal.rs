@@ -134,6 +134,14 @@ impl Seal {
         secret
     }
 
+    /// Whether the current key sealed it, by the key's name in it.
+    pub(crate) fn is_current(&self, text: &str) -> bool {
+        text.strip_prefix(VERSION)
+            .and_then(|text| text.strip_prefix(':'))
+            .and_then(|text| text.split_once(':'))
+            .is_some_and(|(name, _)| name == self.current.name)
+    }
+
     pub(crate) fn seal_secret(&self, place: Place<'_>, secret: &SecretString) -> String {
         self.seal(place, secret.expose_secret())
     }

@@ -62,15 +62,7 @@ enum Transaction {
 #[async_trait]
 impl Store for SqlStore {
     async fn begin(&self) -> Result<Box<dyn Tx>, StoreError> {
-        let transaction = match &self.pools {
-            // A deferred transaction that reads first fails at once when another process commits in between.
-            Pools::Sqlite { writer, .. } => writer
-                .begin_with("BEGIN IMMEDIATE")
-                .await
-                .map(Transaction::Sqlite),
-            Pools::Postgres(pool) => pool.begin().await.map(Transaction::Postgres),
-        };
-        self.tx(transaction)
+        Ok(Box::new(self.begin_writing().await?))
     }
 
     async fn read(&self) -> Result<Box<dyn Tx>, StoreError> {
@@ -81,7 +73,7 @@ impl Store for SqlStore {
                 .await
                 .map(Transaction::Postgres),
         };
-        self.tx(transaction)
+        Ok(Box::new(self.tx(transaction)?))
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
@@ -96,11 +88,34 @@ impl Store for SqlStore {
 }
 
 impl SqlStore {
-    fn tx(&self, transaction: Result<Transaction, sqlx::Error>) -> Result<Box<dyn Tx>, StoreError> {
-        Ok(Box::new(SqlTx {
+    pub(crate) async fn begin_writing(&self) -> Result<SqlTx, StoreError> {
+        let transaction = match &self.pools {
+            // A deferred transaction that reads first fails at once when another process commits in between.
+            Pools::Sqlite { writer, .. } => writer
+                .begin_with("BEGIN IMMEDIATE")
+                .await
+                .map(Transaction::Sqlite),
+            Pools::Postgres(pool) => pool.begin().await.map(Transaction::Postgres),
+        };
+        self.tx(transaction)
+    }
+
+    /// Waits until every connection is given back, and closes it.
+    pub(crate) async fn close(&self) {
+        match &self.pools {
+            Pools::Sqlite { writer, readers } => {
+                readers.close().await;
+                writer.close().await;
+            }
+            Pools::Postgres(pool) => pool.close().await,
+        }
+    }
+
+    fn tx(&self, transaction: Result<Transaction, sqlx::Error>) -> Result<SqlTx, StoreError> {
+        Ok(SqlTx {
             transaction: transaction.map_err(unavailable)?,
             seal: Arc::clone(&self.seal),
-        }))
+        })
     }
 }
 

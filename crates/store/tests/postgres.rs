@@ -21,7 +21,11 @@ impl Database {
     async fn remove(self) {
         self.bench.close().await;
         let mut connection = connect(&self.server).await;
-        run(&mut connection, format!("DROP DATABASE {}", self.name)).await;
+        run(
+            &mut connection,
+            format!("DROP DATABASE {} WITH (FORCE)", self.name),
+        )
+        .await;
     }
 }
 

@@ -10,6 +10,7 @@ use sqlx::Row as _;
 use super::samples::{CountingRandom, Samples};
 use crate::error::StoreError;
 use crate::open::{OpenError, StoreConfig, open_sql};
+use crate::reseal::{ResealError, reseal};
 use crate::seal::SealingKey;
 use crate::sql::{Pools, SqlStore};
 use crate::unit_of_work::{Store, Tx};
@@ -17,9 +18,13 @@ use crate::unit_of_work::{Store, Tx};
 /// As many connections as a bench opens.
 pub(super) const CONNECTIONS: u32 = 4;
 
+/// The sealing key that a bench opens its database with.
+pub(super) const KEY: [u8; 32] = [0x5e; 32];
+
 pub struct Bench {
     store: SqlStore,
     pub(super) samples: Samples,
+    config: StoreConfig,
 }
 
 impl Bench {
@@ -29,22 +34,27 @@ impl Bench {
         config.max_connections = CONNECTIONS;
         config.acquire_timeout = Duration::from_secs(3);
         let random = Arc::new(CountingRandom::default());
-        let key = SealingKey::from_bytes([0x5e; 32]);
+        let key = SealingKey::from_bytes(KEY);
         Ok(Self {
             store: open_sql(&config, key, random).await?,
             samples: Samples::default(),
+            config,
         })
+    }
+
+    /// Opens the same database again, with another sealing key.
+    pub(super) async fn open_again(&self, key: SealingKey) -> Result<SqlStore, OpenError> {
+        open_sql(&self.config, key, Arc::new(CountingRandom::default())).await
+    }
+
+    /// Rotates to `key`; how many values were sealed anew.
+    pub(super) async fn reseal(&self, key: SealingKey) -> Result<u64, ResealError> {
+        reseal(&self.config, key, Arc::new(CountingRandom::default())).await
     }
 
     /// Lets go of all connections, so that the database can be removed.
     pub async fn close(self) {
-        match self.store.pools {
-            Pools::Sqlite { writer, readers } => {
-                readers.close().await;
-                writer.close().await;
-            }
-            Pools::Postgres(pool) => pool.close().await,
-        }
+        self.store.close().await;
     }
 
     pub(super) fn store(&self) -> &dyn Store {
