@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use domain::Random;
 use jiff::Timestamp;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use sqlx::{Connection as _, Executor as _};
 use store::snapshot_change::ChangedNoun;
 use store::{OpenError, SealingKey, Store, StoreConfig, StoreError, open};
 
@@ -181,6 +183,51 @@ async fn a_writer_that_another_process_keeps_out_is_told_so_in_time() {
         .unwrap();
     drop(held);
     waiting.begin().await.unwrap().commit().await.unwrap();
+}
+
+/// Runs one statement behind the store's back.
+async fn tamper(path: &std::path::Path, statement: &'static str) {
+    let options = SqliteConnectOptions::new().filename(path);
+    let mut connection = SqliteConnection::connect_with(&options).await.unwrap();
+    connection.execute(statement).await.unwrap();
+    connection.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_database_of_a_newer_version_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("claviger.db");
+    let url = format!("sqlite:{}", path.display());
+    open_with(&url, key()).await.unwrap();
+    tamper(
+        &path,
+        "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
+         VALUES (9999, 'from the future', TRUE, X'00', 0)",
+    )
+    .await;
+    let error = refusal(open_with(&url, key()).await);
+    assert!(
+        matches!(error, OpenError::Newer { migration: 9999 }),
+        "{error:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_migration_that_was_changed_after_it_was_applied_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("claviger.db");
+    let url = format!("sqlite:{}", path.display());
+    open_with(&url, key()).await.unwrap();
+    tamper(
+        &path,
+        "UPDATE _sqlx_migrations SET checksum = X'00' WHERE version = 1",
+    )
+    .await;
+    let error = refusal(open_with(&url, key()).await);
+    assert!(
+        matches!(error, OpenError::Changed { migration: 1 }),
+        "{error:?}"
+    );
 }
 
 #[tokio::test]
