@@ -148,9 +148,6 @@ impl<'a> Apis<'a> {
         let mut tx = self.control.begin().await?;
         rules::check(&mut *tx, &api.settings).await?;
         tx.apis().insert(&api).await.map_err(not_stored)?;
-        if api.settings.is_default_version {
-            rules::keep_one_default_version(&mut tx, &api).await?;
-        }
         self.finish(tx, actor, "api.create", api.id).await
     }
 
@@ -226,9 +223,6 @@ impl<'a> Apis<'a> {
         api.settings = settings;
         api.updated_at = self.control.clock().now();
         tx.apis().update(&api).await.map_err(not_stored)?;
-        if api.settings.is_default_version {
-            rules::keep_one_default_version(&mut tx, &api).await?;
-        }
         self.finish(tx, actor, action, api.id).await
     }
 

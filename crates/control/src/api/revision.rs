@@ -9,7 +9,7 @@ use serde_json::json;
 use store::snapshot_change::ChangedNoun;
 use store::{StoreError, Tx};
 
-use super::{Apis, VIEW, find};
+use super::{Apis, VIEW, find, rules};
 use crate::error::{NotPossible, Noun};
 use crate::identity::authorization::require;
 use crate::{Error, GatewayEnvironment};
@@ -166,6 +166,10 @@ impl Apis<'_> {
             deployed.push(deployment);
         }
         tx.changed(ChangedNoun::Api(id));
+        let api = find(&mut *tx, id).await?;
+        if api.settings.is_default_version && found.settings.is_default_version {
+            rules::keep_one_default_version(&mut tx, &api).await?;
+        }
         tx.commit().await?;
         Ok(deployed)
     }

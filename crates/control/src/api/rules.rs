@@ -67,11 +67,13 @@ async fn role_exists(tx: &mut dyn Tx, role: &str) -> Result<bool, Error> {
     Ok(tx.users().role_exists(role).await?)
 }
 
-/// Of all versions of an API only this one answers requests that name no version.
+/// Of all versions of an API only this one answers requests that name no version: the others lose the flag, at
+/// gateways too. Done on deployment, so that there is no moment without a default version.
 pub(super) async fn keep_one_default_version(
     tx: &mut Transaction<'_>,
     default: &Api,
 ) -> Result<(), Error> {
+    let now = tx.control().clock().now();
     let query = ApiQuery {
         name_contains: default.settings.name.clone(),
         ..ApiQuery::default()
@@ -84,8 +86,12 @@ pub(super) async fn keep_one_default_version(
         {
             continue;
         }
+        // One that is not deployed yet takes over when it is.
+        if tx.revisions().deployments_of(other.id).await?.is_empty() {
+            continue;
+        }
         other.settings.is_default_version = false;
-        other.updated_at = default.updated_at;
+        other.updated_at = now;
         tx.apis().update(&other).await?;
         tx.changed(ChangedNoun::Api(other.id));
     }

@@ -175,7 +175,8 @@ fn api_entry(api: &Api, revision: Revision) -> ApiEntry {
         context: settings.context,
         version: settings.version,
         provider: api.provider.clone(),
-        is_default_version: settings.is_default_version,
+        // The API loses the flag when another version of it is deployed as the default.
+        is_default_version: settings.is_default_version && api.settings.is_default_version,
         operations: settings.operations,
         key_managers: settings.key_managers,
         audiences: settings.audiences,

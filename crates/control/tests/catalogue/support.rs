@@ -44,10 +44,8 @@ pub(crate) struct World {
 impl World {
     pub(crate) async fn start() -> Self {
         let folder = TempDir::new().unwrap();
-        let clock = Arc::new(TurnedClock(Mutex::new(
-            Timestamp::from_second(1_767_225_600).unwrap(),
-        )));
-        let random = Arc::new(SeededRandom(Mutex::new(7)));
+        let clock = Arc::new(TurnedClock::standing());
+        let random = Arc::new(SeededRandom::seeded());
         let config = StoreConfig::new(format!("sqlite:{}/test.db", folder.path().display()));
         let sealing_key = SealingKey::from_bytes([7; 32]);
         let store = store::open(&config, sealing_key, Arc::clone(&random) as Arc<dyn Random>)
@@ -153,6 +151,10 @@ pub(crate) fn secret(text: &str) -> SecretString {
 pub(crate) struct TurnedClock(Mutex<Timestamp>);
 
 impl TurnedClock {
+    pub(crate) fn standing() -> Self {
+        Self(Mutex::new(Timestamp::from_second(1_767_225_600).unwrap()))
+    }
+
     pub(crate) fn advance_seconds(&self, seconds: i64) {
         let mut now = self.0.lock().unwrap();
         *now += SignedDuration::from_secs(seconds);
@@ -166,7 +168,13 @@ impl Clock for TurnedClock {
 }
 
 /// SplitMix64: the same bytes in every run.
-struct SeededRandom(Mutex<u64>);
+pub(crate) struct SeededRandom(Mutex<u64>);
+
+impl SeededRandom {
+    pub(crate) fn seeded() -> Self {
+        Self(Mutex::new(7))
+    }
+}
 
 impl Random for SeededRandom {
     fn fill(&self, buffer: &mut [u8]) {

@@ -118,7 +118,7 @@ async fn name_and_context_are_taken_once_per_version() {
 }
 
 #[tokio::test]
-async fn only_one_version_is_the_default() {
+async fn the_default_version_moves_when_another_one_is_deployed() {
     let world = World::start().await;
     let apis = world.control.apis();
     let mut ids = Vec::new();
@@ -132,10 +132,21 @@ async fn only_one_version_is_the_default() {
             .import(&publisher(), PIZZA.to_owned(), overrides)
             .await
             .unwrap();
-        ids.push(api.id);
+        let revision = apis
+            .create_revision(&publisher(), api.id, String::new())
+            .await
+            .unwrap();
+        ids.push((api.id, revision.id));
     }
-    let first = apis.get(&publisher(), ids[0]).await.unwrap();
-    let second = apis.get(&publisher(), ids[1]).await.unwrap();
+    for (api, revision) in &ids {
+        let before = apis.get(&publisher(), ids[0].0).await.unwrap();
+        assert!(before.settings.is_default_version);
+        apis.deploy(&publisher(), *api, *revision, vec![target("Default")])
+            .await
+            .unwrap();
+    }
+    let first = apis.get(&publisher(), ids[0].0).await.unwrap();
+    let second = apis.get(&publisher(), ids[1].0).await.unwrap();
     assert!(!first.settings.is_default_version);
     assert!(second.settings.is_default_version);
 }
