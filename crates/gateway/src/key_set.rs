@@ -97,6 +97,8 @@ pub(crate) enum FetchPermit {
     Start,
     /// A fetch is under way: wait for it.
     Join,
+    /// A fetch has just brought the key.
+    Known,
     /// The provider was asked often enough.
     Refused,
 }
@@ -247,10 +249,14 @@ impl KeySet {
 
     /// At most [`KeySetConfig::unknown_key_burst`] fetches at once and one an interval after that, whatever key ids
     /// tokens bring.
-    fn permit_unknown_key(&self, now: i64, config: &KeySetConfig) -> FetchPermit {
+    fn permit_unknown_key(&self, key_id: &str, now: i64, config: &KeySetConfig) -> FetchPermit {
         let mut state = self.state();
         if state.in_flight {
             return FetchPermit::Join;
+        }
+        // Asked under the lock: a fetch stores its keys before it is no longer in flight.
+        if self.keys.load().get(key_id).is_some() {
+            return FetchPermit::Known;
         }
         let interval = seconds(config.unknown_key_interval).max(1);
         let earned = now.saturating_sub(state.allowance_since) / interval;

@@ -79,14 +79,10 @@ impl KeySets {
     /// Waits for the keys as the provider has them now, if it may be asked. Many callers share one fetch.
     pub(crate) async fn refresh_for_unknown_key(&self, set: &Arc<KeySet>, key_id: &str) {
         let mut finished = set.finished.subscribe();
-        // A fetch may have ended between the caller's look and now.
-        if set.keys().get(key_id).is_some() {
-            return;
-        }
-        match set.permit_unknown_key(self.now(), &self.fetcher.config) {
+        match set.permit_unknown_key(key_id, self.now(), &self.fetcher.config) {
             FetchPermit::Start => self.start(Arc::clone(set)),
             FetchPermit::Join => {}
-            FetchPermit::Refused => return,
+            FetchPermit::Known | FetchPermit::Refused => return,
         }
         // Whatever comes of it, the caller looks again; too late is the same as not found.
         let _ = timeout(self.fetcher.config.fetch_timeout, finished.changed()).await;

@@ -338,7 +338,7 @@ async fn audiences_of_profile_and_api_must_both_fit() {
             .await;
     }
     world.change_key_manager(|one| {
-        one.profile.audience = AudienceRule::OneOf(vec!["another-app".to_owned()])
+        one.profile.audience = AudienceRule::OneOf(vec!["another-app".to_owned()]);
     });
     world.passes(&other).await;
     world.change_api(|api| api.audiences = vec!["orders".to_owned()]);
