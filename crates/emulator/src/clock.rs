@@ -23,12 +23,18 @@ enum Mode {
 impl Clock {
     /// Follows the system clock.
     pub fn system() -> Self {
-        Self { mode: Mutex::new(Mode::Running { offset: SignedDuration::ZERO }) }
+        Self {
+            mode: Mutex::new(Mode::Running {
+                offset: SignedDuration::ZERO,
+            }),
+        }
     }
 
     /// Stands still at `at` until it is moved or resumed.
     pub fn frozen(at: Timestamp) -> Self {
-        Self { mode: Mutex::new(Mode::Frozen { at }) }
+        Self {
+            mode: Mutex::new(Mode::Frozen { at }),
+        }
     }
 
     /// The current instant of the emulated world, UTC.
@@ -48,7 +54,9 @@ impl Clock {
     pub fn set(&self, instant: Timestamp) {
         let mut mode = self.lock();
         *mode = match *mode {
-            Mode::Running { .. } => Mode::Running { offset: instant.duration_since(system_now()) },
+            Mode::Running { .. } => Mode::Running {
+                offset: instant.duration_since(system_now()),
+            },
             Mode::Frozen { .. } => Mode::Frozen { at: instant },
         };
     }
@@ -57,8 +65,12 @@ impl Clock {
     pub fn advance(&self, by: SignedDuration) {
         let mut mode = self.lock();
         *mode = match *mode {
-            Mode::Running { offset } => Mode::Running { offset: offset.saturating_add(by) },
-            Mode::Frozen { at } => Mode::Frozen { at: shifted(at, by) },
+            Mode::Running { offset } => Mode::Running {
+                offset: offset.saturating_add(by),
+            },
+            Mode::Frozen { at } => Mode::Frozen {
+                at: shifted(at, by),
+            },
         };
     }
 
@@ -80,11 +92,18 @@ impl Clock {
 }
 
 fn shifted(instant: Timestamp, by: SignedDuration) -> Timestamp {
-    let end = if by.is_negative() { Timestamp::MIN } else { Timestamp::MAX };
+    let end = if by.is_negative() {
+        Timestamp::MIN
+    } else {
+        Timestamp::MAX
+    };
     instant.checked_add(by).unwrap_or(end)
 }
 
-#[expect(clippy::disallowed_methods, reason = "the one place of this crate that reads the system clock")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place of this crate that reads the system clock"
+)]
 fn system_now() -> Timestamp {
     Timestamp::now()
 }

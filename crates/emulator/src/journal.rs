@@ -10,7 +10,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::directory::{Change, Directory};
+use crate::directory::{Change, Directory, Object};
 
 const FILE_NAME: &str = "directory.jsonl";
 
@@ -81,6 +81,36 @@ fn compact(path: &Path, directory: &Directory) -> io::Result<()> {
         serde_json::to_writer(&mut file, &Change::Put(object))?;
         file.write_all(b"\n")?;
     }
-    file.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
+    file.into_inner()
+        .map_err(io::IntoInnerError::into_error)?
+        .sync_all()?;
     fs::rename(&fresh, path)
+}
+
+/// A data folder's directory as JSON, for `entra-emulator export`.
+///
+/// # Errors
+/// When the folder holds no directory or cannot be read.
+pub fn export_folder(folder: &Path) -> io::Result<String> {
+    let path = folder.join(FILE_NAME);
+    if !path.exists() {
+        return Err(io::Error::new(
+            io::ErrorKind::NotFound,
+            format!("{} does not exist", path.display()),
+        ));
+    }
+    let objects: Vec<Object> = read(&path)?.objects().collect();
+    Ok(serde_json::to_string_pretty(&objects)?)
+}
+
+/// Puts exported objects into a data folder that no emulator has open. Returns how many.
+///
+/// # Errors
+/// When `text` is not an export or the folder cannot be written.
+pub fn import_folder(folder: &Path, text: &str) -> io::Result<usize> {
+    let objects: Vec<Object> = serde_json::from_str(text)?;
+    let changes: Vec<_> = objects.into_iter().map(Change::Put).collect();
+    let (mut journal, _) = Journal::open(folder)?;
+    journal.append(&changes)?;
+    Ok(changes.len())
 }

@@ -5,15 +5,22 @@
 //! stand on both sides of a test. Start it with [`Emulator::start`], or as the program
 //! `entra-emulator`.
 
+mod audit;
 mod clock;
 mod cloud;
 mod config;
+mod control_api;
 mod directory;
 mod discovery;
-mod keys;
+mod fault;
+mod graph;
 mod journal;
+mod keys;
+mod pages;
+mod passage;
 mod random;
 mod replica;
+mod running;
 mod seed;
 mod state;
 mod tls;
@@ -22,6 +29,10 @@ mod token_service;
 pub use clock::Clock;
 pub use config::{EmulatorConfig, TenantSeed, UserSeed};
 pub use directory::{CloudProfile, Kind};
+pub use fault::{FaultAction, FaultRule};
+pub use journal::{export_folder, import_folder};
 pub use random::Random;
 pub use replica::{Delay, ReplicationDelays, TokenServiceDelays, WriteDelays};
+pub use running::{Emulator, RunningEmulator, StartError};
 pub use seed::AdministratorCredentials;
+pub use tls::DevelopmentAuthority;

@@ -17,14 +17,22 @@ pub struct Random {
 #[derive(Debug)]
 enum Source {
     OperatingSystem,
-    Seeded { seed: u64, stream: &'static str, counter: Mutex<u64> },
+    Seeded {
+        seed: u64,
+        stream: &'static str,
+        counter: Mutex<u64>,
+    },
 }
 
 impl Random {
     /// The stream named `stream` of `seed`; without a seed, the operating system's randomness.
     pub fn new(seed: Option<u64>, stream: &'static str) -> Self {
         let source = match seed {
-            Some(seed) => Source::Seeded { seed, stream, counter: Mutex::new(0) },
+            Some(seed) => Source::Seeded {
+                seed,
+                stream,
+                counter: Mutex::new(0),
+            },
             None => Source::OperatingSystem,
         };
         Self { source }
@@ -33,8 +41,14 @@ impl Random {
     /// Fills `out` with random bytes.
     pub fn fill(&self, out: &mut [u8]) {
         match &self.source {
-            Source::OperatingSystem => rand::fill(out).expect("the operating system gives randomness"),
-            Source::Seeded { seed, stream, counter } => {
+            Source::OperatingSystem => {
+                rand::fill(out).expect("the operating system gives randomness")
+            }
+            Source::Seeded {
+                seed,
+                stream,
+                counter,
+            } => {
                 let mut counter = counter.lock().unwrap_or_else(PoisonError::into_inner);
                 for chunk in out.chunks_mut(digest::SHA256_OUTPUT_LEN) {
                     let block = seeded_block(*seed, stream, *counter);
@@ -60,7 +74,9 @@ impl Random {
     /// A number in `0..bound`; 0 when `bound` is 0. The modulo bias is below 2^-32 for the small
     /// bounds used here.
     pub fn below(&self, bound: u64) -> u64 {
-        u64::from_le_bytes(self.bytes()).checked_rem(bound).unwrap_or(0)
+        u64::from_le_bytes(self.bytes())
+            .checked_rem(bound)
+            .unwrap_or(0)
     }
 
     /// `length` characters, each drawn from `alphabet`.

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::{directory::Kind, random::Random};
 
 /// The most replicas that can be configured.
-pub const MAXIMUM_REPLICAS: u8 = 8;
+pub(crate) const MAXIMUM_REPLICAS: u8 = 8;
 
 /// What a reader can see: a place at an instant.
 #[derive(Clone, Copy, Debug)]
@@ -66,7 +66,7 @@ enum DelayForm {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct ReplicationDelays {
-    /// How many directory replicas answer reads, 1 to [`MAXIMUM_REPLICAS`].
+    /// How many directory replicas answer reads, 1 to 8.
     pub replicas: u8,
     /// A new object, on each replica.
     pub create: Delay,
@@ -137,12 +137,22 @@ impl Delay {
 
     /// Always `milliseconds`.
     pub const fn fixed(milliseconds: u32) -> Self {
-        Self { least: milliseconds, most: milliseconds }
+        Self {
+            least: milliseconds,
+            most: milliseconds,
+        }
     }
 
     /// Between `least` and `most` milliseconds; the two may stand in any order.
     pub const fn between(least: u32, most: u32) -> Self {
-        if least <= most { Self { least, most } } else { Self { least: most, most: least } }
+        if least <= most {
+            Self { least, most }
+        } else {
+            Self {
+                least: most,
+                most: least,
+            }
+        }
     }
 
     fn draw(self, random: &Random) -> SignedDuration {
@@ -163,7 +173,11 @@ impl From<DelayForm> for Delay {
 
 impl From<Delay> for DelayForm {
     fn from(delay: Delay) -> Self {
-        if delay.least == delay.most { Self::Fixed(delay.least) } else { Self::Range(delay.least, delay.most) }
+        if delay.least == delay.most {
+            Self::Fixed(delay.least)
+        } else {
+            Self::Range(delay.least, delay.most)
+        }
     }
 }
 
@@ -186,7 +200,11 @@ impl ReplicationDelays {
     /// The replica that answers the next request.
     pub(crate) fn choose_replica(&self, random: &Random) -> Place {
         let count = self.replica_count();
-        let chosen = if count == 1 { 0 } else { random.below(u64::from(count)) };
+        let chosen = if count == 1 {
+            0
+        } else {
+            random.below(u64::from(count))
+        };
         Place::Replica(u8::try_from(chosen).unwrap_or(0))
     }
 
@@ -200,7 +218,10 @@ impl ReplicationDelays {
     ) -> Option<Box<Schedule>> {
         let replica = self.replica_delay(kind, write);
         let object = self.token_service.of(kind);
-        let after = |delay: Delay| now.checked_add(delay.draw(random)).unwrap_or(Timestamp::MAX);
+        let after = |delay: Delay| {
+            now.checked_add(delay.draw(random))
+                .unwrap_or(Timestamp::MAX)
+        };
         let schedule = Schedule {
             replicas: (0..self.replica_count()).map(|_| after(replica)).collect(),
             list: after(self.list),
@@ -263,7 +284,18 @@ impl Schedule {
 
     /// When every place sees the version.
     pub(crate) fn settled_at(&self) -> Timestamp {
-        let rest = [self.list, self.search, self.object, self.credentials, self.names];
-        self.replicas.iter().copied().chain(rest).max().unwrap_or(Timestamp::MIN)
+        let rest = [
+            self.list,
+            self.search,
+            self.object,
+            self.credentials,
+            self.names,
+        ];
+        self.replicas
+            .iter()
+            .copied()
+            .chain(rest)
+            .max()
+            .unwrap_or(Timestamp::MIN)
     }
 }

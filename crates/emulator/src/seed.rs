@@ -11,8 +11,8 @@ use uuid::Uuid;
 use crate::{
     config::{EmulatorConfig, TenantSeed, UserSeed},
     directory::{
-        AppRoleAssignment, Application, PasswordCredential, ServicePrincipal, Tenant, TenantPolicies,
-        Transaction, User, graph_service_principal,
+        AppRoleAssignment, Application, PasswordCredential, ServicePrincipal, Tenant,
+        TenantPolicies, Transaction, User, graph_service_principal,
     },
     random::Random,
     state::State,
@@ -29,7 +29,8 @@ const ADMINISTRATOR_ROLES: [&str; 5] = [
     "Policy.ReadWrite.ApplicationConfiguration",
 ];
 
-const SECRET_ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_~.-";
+const SECRET_ALPHABET: &[u8] =
+    b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_~.-";
 const DIGITS: &[u8] = b"0123456789";
 const SECRET_LIFE: SignedDuration = SignedDuration::from_hours(24 * 365 * 2);
 
@@ -55,15 +56,25 @@ struct KeptAdministrator {
 
 /// Creates the configured tenants in an empty directory; in a kept one, only finds their
 /// administrators again (the secret is in the data folder's `administrators.json`).
-pub(crate) fn plant_all(config: &EmulatorConfig, state: &State) -> io::Result<Vec<AdministratorCredentials>> {
-    let file = config.data_folder.as_ref().map(|folder| folder.join(FILE_NAME));
+pub(crate) fn plant_all(
+    config: &EmulatorConfig,
+    state: &State,
+) -> io::Result<Vec<AdministratorCredentials>> {
+    let file = config
+        .data_folder
+        .as_ref()
+        .map(|folder| folder.join(FILE_NAME));
     let is_empty = state.directory().tenants().next().is_none();
     if !is_empty {
         return file.map_or_else(|| Ok(Vec::new()), |file| read(&file));
     }
     let now = state.now();
     let (planted, _) = state.write(|transaction| {
-        config.tenants.iter().map(|seed| plant(seed, transaction, &state.random, now)).collect::<Vec<_>>()
+        config
+            .tenants
+            .iter()
+            .map(|seed| plant(seed, transaction, &state.random, now))
+            .collect::<Vec<_>>()
     });
     if let Some(file) = file {
         keep(&file, &planted)?;
@@ -72,7 +83,7 @@ pub(crate) fn plant_all(config: &EmulatorConfig, state: &State) -> io::Result<Ve
 }
 
 /// Creates a tenant. Returns the credentials of its administrator application.
-fn plant(
+pub(crate) fn plant(
     seed: &TenantSeed,
     transaction: &mut Transaction<'_>,
     random: &Random,
@@ -91,10 +102,19 @@ fn plant(
         transaction.put(person(user, tenant_id, random));
     }
 
-    let client_id = seed.administrator_client_id.unwrap_or_else(|| random.uuid());
-    let secret = seed.administrator_client_secret.clone().unwrap_or_else(|| new_secret(random));
-    let mut administrator =
-        Application::new(random.uuid(), client_id, tenant_id, "Emulator administrator");
+    let client_id = seed
+        .administrator_client_id
+        .unwrap_or_else(|| random.uuid());
+    let secret = seed
+        .administrator_client_secret
+        .clone()
+        .unwrap_or_else(|| new_secret(random));
+    let mut administrator = Application::new(
+        random.uuid(),
+        client_id,
+        tenant_id,
+        "Emulator administrator",
+    );
     administrator.created_date_time = Some(now);
     administrator.publisher_domain = seed.domains.first().cloned();
     administrator.password_credentials = vec![PasswordCredential {
@@ -107,10 +127,13 @@ fn plant(
     }];
     let mut principal = ServicePrincipal::of(&administrator, random.uuid(), tenant_id);
     principal.created_date_time = Some(now);
+    principal.directory_roles = vec!["Cloud Application Administrator".to_owned()];
     transaction.put(administrator);
     let principal = transaction.put(principal);
     for role in graph.app_roles.iter().filter(|role| {
-        role.value.as_deref().is_some_and(|value| ADMINISTRATOR_ROLES.contains(&value))
+        role.value
+            .as_deref()
+            .is_some_and(|value| ADMINISTRATOR_ROLES.contains(&value))
     }) {
         transaction.put(AppRoleAssignment {
             id: random.uuid(),
@@ -124,7 +147,11 @@ fn plant(
             resource_display_name: graph.display_name.clone(),
         });
     }
-    AdministratorCredentials { tenant_id, client_id, client_secret: SecretString::from(secret) }
+    AdministratorCredentials {
+        tenant_id,
+        client_id,
+        client_secret: SecretString::from(secret),
+    }
 }
 
 /// A client secret of Entra's shape: 40 characters, three, a digit, `Q~`, then the rest.
@@ -165,7 +192,9 @@ fn keep(file: &Path, administrators: &[AdministratorCredentials]) -> io::Result<
     options.write(true).create(true).truncate(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(file)?.write_all(&serde_json::to_vec_pretty(&kept)?)
+    options
+        .open(file)?
+        .write_all(&serde_json::to_vec_pretty(&kept)?)
 }
 
 fn person(seed: &UserSeed, tenant_id: Uuid, random: &Random) -> User {

@@ -5,20 +5,27 @@
 
 use std::{
     io,
-    sync::{Mutex, PoisonError, RwLock, RwLockReadGuard},
+    sync::{
+        Mutex, PoisonError, RwLock, RwLockReadGuard,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use jiff::Timestamp;
 
 use crate::{
+    audit::Audit,
     clock::Clock,
     config::EmulatorConfig,
-    directory::{Directory, Effect, Transaction},
-    keys::KeyRing,
+    directory::{Directory, Effect, Object, Transaction},
+    fault::Faults,
+    graph::Throttle,
     journal::Journal,
+    keys::KeyRing,
     random::Random,
     replica::{Place, ReplicationDelays, View},
     seed::{self, AdministratorCredentials},
+    token_service::SignIns,
 };
 
 /// What all parts of a running emulator share.
@@ -26,13 +33,23 @@ pub(crate) struct State {
     pub(crate) clock: Clock,
     /// Identifiers, secrets and other values that clients see.
     pub(crate) random: Random,
+    /// Request identifiers: apart from `random`, so that reads do not change what is created next.
+    pub(crate) request_random: Random,
+    /// Whether a fault of some probability acts.
+    pub(crate) fault_random: Random,
     /// Which replica answers, and how long replication takes.
     replication_random: Random,
     delays: RwLock<ReplicationDelays>,
     directory: RwLock<Directory>,
     /// What the token service signs with.
     pub(crate) keys: KeyRing,
+    /// What waits between two steps of a sign-in.
+    pub(crate) sign_ins: SignIns,
     journal: Option<Mutex<Journal>>,
+    pub(crate) audit: Audit,
+    pub(crate) faults: Faults,
+    pub(crate) throttle: Throttle,
+    is_throttling: AtomicBool,
     /// `https://localhost:PORT`, without a trailing slash.
     base_url: String,
     /// The seeded tenants' administrator applications, in the order of the configuration.
@@ -52,14 +69,26 @@ impl State {
             }
             None => (None, Directory::default()),
         };
+        let clock = config.frozen_at.map_or_else(Clock::system, Clock::frozen);
+        let keys = match &config.data_folder {
+            Some(folder) => KeyRing::open(folder, clock.now())?,
+            None => KeyRing::generate(clock.now()).map_err(io::Error::other)?,
+        };
         let mut state = Self {
-            clock: config.frozen_at.map_or_else(Clock::system, Clock::frozen),
+            clock,
             random: Random::new(config.seed, "values"),
+            request_random: Random::new(config.seed, "requests"),
+            fault_random: Random::new(config.seed, "faults"),
             replication_random: Random::new(config.seed, "replication"),
+            audit: Audit::default(),
+            faults: Faults::default(),
+            throttle: Throttle::default(),
+            is_throttling: AtomicBool::new(config.throttling),
             // Seeded objects are old: everybody knows them.
             delays: RwLock::new(ReplicationDelays::default()),
             directory: RwLock::new(directory),
             keys,
+            sign_ins: SignIns::default(),
             journal,
             base_url,
             administrators: Vec::new(),
@@ -87,7 +116,10 @@ impl State {
 
     /// What a reader at `place` sees now.
     pub(crate) fn view(&self, place: Place) -> View {
-        View { place, now: self.clock.now() }
+        View {
+            place,
+            now: self.clock.now(),
+        }
     }
 
     /// What the replica that happens to answer the next request sees now.
@@ -98,20 +130,32 @@ impl State {
 
     /// The directory, for reading.
     pub(crate) fn directory(&self) -> RwLockReadGuard<'_, Directory> {
-        self.directory.read().unwrap_or_else(PoisonError::into_inner)
+        self.directory
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Changes the directory. Returns what `change` returns and what it wrote; `change` checks
     /// everything before its first write, so that a refusal leaves nothing behind.
-    pub(crate) fn write<T>(&self, change: impl FnOnce(&mut Transaction<'_>) -> T) -> (T, Vec<Effect>) {
+    pub(crate) fn write<T>(
+        &self,
+        change: impl FnOnce(&mut Transaction<'_>) -> T,
+    ) -> (T, Vec<Effect>) {
         let delays = self.delays().clone();
-        let mut directory = self.directory.write().unwrap_or_else(PoisonError::into_inner);
+        let mut directory = self
+            .directory
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
         let now = self.clock.now();
-        let mut transaction = Transaction::new(&mut directory, &delays, &self.replication_random, now);
+        let mut transaction =
+            Transaction::new(&mut directory, &delays, &self.replication_random, now);
         let result = change(&mut transaction);
         let (changes, effects) = transaction.finish();
         if let Some(journal) = self.journal.as_ref().filter(|_| !changes.is_empty()) {
-            let written = journal.lock().unwrap_or_else(PoisonError::into_inner).append(&changes);
+            let written = journal
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .append(&changes);
             if let Err(error) = written {
                 tracing::error!(%error, "the change file cannot be written; changes will be lost at exit");
             }
@@ -127,5 +171,25 @@ impl State {
     /// Sets the delays of writes from now on.
     pub(crate) fn set_delays(&self, delays: ReplicationDelays) {
         *self.delays.write().unwrap_or_else(PoisonError::into_inner) = delays;
+    }
+
+    /// Takes in objects from outside, visible everywhere at once.
+    pub(crate) fn import(&self, objects: Vec<Object>) {
+        self.write(|transaction| {
+            for object in objects {
+                transaction.load(object);
+            }
+        });
+    }
+
+    /// Whether Graph enforces its resource-unit limits.
+    pub(crate) fn throttles(&self) -> bool {
+        self.is_throttling.load(Ordering::Relaxed)
+    }
+
+    /// Begins or ends enforcing Graph's resource-unit limits, with nothing used yet.
+    pub(crate) fn set_throttling(&self, is_enabled: bool) {
+        self.throttle.reset();
+        self.is_throttling.store(is_enabled, Ordering::Relaxed);
     }
 }

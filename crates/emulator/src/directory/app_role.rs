@@ -49,7 +49,10 @@ fn enabled() -> bool {
     true
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "a serde default has the field's type")]
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "a serde default has the field's type"
+)]
 fn application() -> Option<String> {
     Some("Application".to_owned())
 }

@@ -226,7 +226,10 @@ pub(crate) struct VerifiedPublisher {
 
 impl Default for ParentalControlSettings {
     fn default() -> Self {
-        Self { countries_blocked_for_minors: Vec::new(), legal_age_group_rule: "Allow".to_owned() }
+        Self {
+            countries_blocked_for_minors: Vec::new(),
+            legal_age_group_rule: "Allow".to_owned(),
+        }
     }
 }
 
@@ -271,7 +274,10 @@ impl Entity for Application {
     }
 
     fn keys(&self, add: &mut dyn FnMut(Field, &str)) {
-        add(Field::AppId, uuid_text(self.app_id, &mut Uuid::encode_buffer()));
+        add(
+            Field::AppId,
+            uuid_text(self.app_id, &mut Uuid::encode_buffer()),
+        );
         add(Field::DisplayName, &self.display_name);
         if let Some(name) = &self.unique_name {
             add(Field::UniqueName, name);
@@ -281,6 +287,12 @@ impl Entity for Application {
         }
         for tag in &self.tags {
             add(Field::Tag, tag);
+        }
+        if let Some(creator) = self.created_by {
+            add(
+                Field::CreatedBy,
+                uuid_text(creator, &mut Uuid::encode_buffer()),
+            );
         }
         for owner in &self.owners {
             add(Field::Owner, uuid_text(*owner, &mut Uuid::encode_buffer()));

@@ -48,7 +48,12 @@ pub(crate) struct PermissionGrant {
 /// The id that Graph shows for a link between objects: base64url, not a GUID.
 pub(crate) fn link_id(id: Uuid) -> String {
     let tail = digest::digest(&digest::SHA256, id.as_bytes());
-    let bytes: Vec<u8> = id.as_bytes().iter().chain(&tail.as_ref()[..16]).copied().collect();
+    let bytes: Vec<u8> = id
+        .as_bytes()
+        .iter()
+        .chain(&tail.as_ref()[..16])
+        .copied()
+        .collect();
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
@@ -71,8 +76,14 @@ impl Entity for AppRoleAssignment {
     }
 
     fn keys(&self, add: &mut dyn FnMut(Field, &str)) {
-        add(Field::PrincipalId, uuid_text(self.principal_id, &mut Uuid::encode_buffer()));
-        add(Field::ResourceId, uuid_text(self.resource_id, &mut Uuid::encode_buffer()));
+        add(
+            Field::PrincipalId,
+            uuid_text(self.principal_id, &mut Uuid::encode_buffer()),
+        );
+        add(
+            Field::ResourceId,
+            uuid_text(self.resource_id, &mut Uuid::encode_buffer()),
+        );
     }
 }
 
@@ -88,7 +99,13 @@ impl Entity for PermissionGrant {
     }
 
     fn keys(&self, add: &mut dyn FnMut(Field, &str)) {
-        add(Field::PrincipalId, uuid_text(self.client_id, &mut Uuid::encode_buffer()));
-        add(Field::ResourceId, uuid_text(self.resource_id, &mut Uuid::encode_buffer()));
+        add(
+            Field::PrincipalId,
+            uuid_text(self.client_id, &mut Uuid::encode_buffer()),
+        );
+        add(
+            Field::ResourceId,
+            uuid_text(self.resource_id, &mut Uuid::encode_buffer()),
+        );
     }
 }

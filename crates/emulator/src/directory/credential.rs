@@ -53,7 +53,9 @@ pub(crate) struct FederatedIdentityCredential {
 impl PasswordCredential {
     /// Whether `secret` is this credential's, compared in constant time. Says nothing about dates.
     pub(crate) fn matches(&self, secret: &str) -> bool {
-        let Ok(expected) = STANDARD.decode(&self.secret_hash) else { return false };
+        let Ok(expected) = STANDARD.decode(&self.secret_hash) else {
+            return false;
+        };
         let actual = digest::digest(&digest::SHA256, secret.as_bytes());
         aws_lc_rs::constant_time::verify_slices_are_equal(&expected, actual.as_ref()).is_ok()
     }

@@ -45,7 +45,8 @@ use crate::replica::View;
 pub(crate) const GRAPH_APP_ID: Uuid = Uuid::from_u128(0x0000_0003_0000_0000_c000_0000_0000_0000);
 
 /// The tenant in which Microsoft's own applications are registered.
-pub(crate) const MICROSOFT_TENANT_ID: Uuid = Uuid::from_u128(0xf8cd_ef31_a31e_4b4a_93e4_5f57_1e91_255a);
+pub(crate) const MICROSOFT_TENANT_ID: Uuid =
+    Uuid::from_u128(0xf8cd_ef31_a31e_4b4a_93e4_5f57_1e91_255a);
 
 /// Every object of every tenant.
 #[derive(Default)]
@@ -74,7 +75,11 @@ impl Directory {
     pub(crate) fn tenant(&self, id_or_domain: &str) -> Option<Arc<Tenant>> {
         match Uuid::try_parse(id_or_domain) {
             Ok(id) => self.tenants.newest(id).cloned(),
-            Err(_) => self.tenants.find_newest(Field::Domain, id_or_domain).into_iter().next(),
+            Err(_) => self
+                .tenants
+                .find_newest(Field::Domain, id_or_domain)
+                .into_iter()
+                .next(),
         }
     }
 
@@ -89,8 +94,15 @@ impl Directory {
     }
 
     /// The registration with this client id, in whatever tenant it is at home.
-    pub(crate) fn application_by_app_id(&self, app_id: Uuid, view: View) -> Option<Arc<Application>> {
-        self.applications.find(Field::AppId, &app_id.to_string(), view).into_iter().next()
+    pub(crate) fn application_by_app_id(
+        &self,
+        app_id: Uuid,
+        view: View,
+    ) -> Option<Arc<Application>> {
+        self.applications
+            .find(Field::AppId, &app_id.to_string(), view)
+            .into_iter()
+            .next()
     }
 
     /// The registration of `tenant` with this `uniqueName`.
@@ -100,11 +112,19 @@ impl Directory {
         name: &str,
         view: View,
     ) -> Option<Arc<Application>> {
-        first_of_tenant(self.applications.find(Field::UniqueName, name, view), tenant)
+        first_of_tenant(
+            self.applications.find(Field::UniqueName, name, view),
+            tenant,
+        )
     }
 
     /// The registration of `tenant` that has this App ID URI.
-    pub(crate) fn application_by_uri(&self, tenant: Uuid, uri: &str, view: View) -> Option<Arc<Application>> {
+    pub(crate) fn application_by_uri(
+        &self,
+        tenant: Uuid,
+        uri: &str,
+        view: View,
+    ) -> Option<Arc<Application>> {
         first_of_tenant(self.applications.find(Field::Uri, uri, view), tenant)
     }
 
@@ -115,7 +135,9 @@ impl Directory {
         app_id: Uuid,
         view: View,
     ) -> Option<Arc<ServicePrincipal>> {
-        let found = self.service_principals.find(Field::AppId, &app_id.to_string(), view);
+        let found = self
+            .service_principals
+            .find(Field::AppId, &app_id.to_string(), view);
         first_of_tenant(found, tenant)
     }
 
@@ -130,22 +152,40 @@ impl Directory {
     }
 
     /// The roles that a principal (service principal or user) was granted.
-    pub(crate) fn roles_of_principal(&self, principal: Uuid, view: View) -> Vec<Arc<AppRoleAssignment>> {
-        self.assignments.find(Field::PrincipalId, &principal.to_string(), view)
+    pub(crate) fn roles_of_principal(
+        &self,
+        principal: Uuid,
+        view: View,
+    ) -> Vec<Arc<AppRoleAssignment>> {
+        self.assignments
+            .find(Field::PrincipalId, &principal.to_string(), view)
     }
 
     /// Who was granted roles of a resource's service principal.
-    pub(crate) fn roles_at_resource(&self, resource: Uuid, view: View) -> Vec<Arc<AppRoleAssignment>> {
-        self.assignments.find(Field::ResourceId, &resource.to_string(), view)
+    pub(crate) fn roles_at_resource(
+        &self,
+        resource: Uuid,
+        view: View,
+    ) -> Vec<Arc<AppRoleAssignment>> {
+        self.assignments
+            .find(Field::ResourceId, &resource.to_string(), view)
     }
 
     /// The values of the enabled roles that `principal` has at `resource`: a token's `roles`.
-    pub(crate) fn role_values(&self, principal: Uuid, resource: &ServicePrincipal, view: View) -> Vec<String> {
+    pub(crate) fn role_values(
+        &self,
+        principal: Uuid,
+        resource: &ServicePrincipal,
+        view: View,
+    ) -> Vec<String> {
         self.roles_of_principal(principal, view)
             .iter()
             .filter(|assignment| assignment.resource_id == resource.id)
             .filter_map(|assignment| {
-                resource.app_roles.iter().find(|role| role.id == assignment.app_role_id)
+                resource
+                    .app_roles
+                    .iter()
+                    .find(|role| role.id == assignment.app_role_id)
             })
             .filter(|role| role.is_enabled)
             .filter_map(|role| role.value.clone())
@@ -154,15 +194,21 @@ impl Directory {
 
     /// Delegated permissions granted to a client's service principal.
     pub(crate) fn grants_of_client(&self, client: Uuid, view: View) -> Vec<Arc<PermissionGrant>> {
-        self.grants.find(Field::PrincipalId, &client.to_string(), view)
+        self.grants
+            .find(Field::PrincipalId, &client.to_string(), view)
     }
 
     /// The person with this user principal name.
     pub(crate) fn user_by_name(&self, tenant: Uuid, name: &str) -> Option<Arc<User>> {
-        first_of_tenant(self.users.find_newest(Field::UserPrincipalName, name), tenant)
+        first_of_tenant(
+            self.users.find_newest(Field::UserPrincipalName, name),
+            tenant,
+        )
     }
 }
 
 fn first_of_tenant<T: Entity>(found: Vec<Arc<T>>, tenant: Uuid) -> Option<Arc<T>> {
-    found.into_iter().find(|object| object.tenant_id() == tenant)
+    found
+        .into_iter()
+        .find(|object| object.tenant_id() == tenant)
 }

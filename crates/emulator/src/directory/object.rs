@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{
-    AppRoleAssignment, Application, DeletedItem, Directory, Entity, PermissionGrant, ServicePrincipal,
-    Table, Tenant, User,
+    AppRoleAssignment, Application, DeletedItem, Directory, Entity, Kind, PermissionGrant,
+    ServicePrincipal, Table, Tenant, User,
 };
 
 /// An object of any kind.
@@ -59,16 +59,16 @@ stored! {
 }
 
 impl Object {
-    /// The object's id.
-    pub(crate) fn id(&self) -> Uuid {
+    /// What it is.
+    pub(crate) fn kind(&self) -> Kind {
         match self {
-            Self::Tenant(object) => object.id(),
-            Self::User(object) => object.id(),
-            Self::Application(object) => object.id(),
-            Self::ServicePrincipal(object) => object.id(),
-            Self::AppRoleAssignment(object) => object.id(),
-            Self::PermissionGrant(object) => object.id(),
-            Self::DeletedItem(object) => object.id(),
+            Self::Tenant(_) => Kind::Tenant,
+            Self::User(_) => Kind::User,
+            Self::Application(_) => Kind::Application,
+            Self::ServicePrincipal(_) => Kind::ServicePrincipal,
+            Self::AppRoleAssignment(_) => Kind::AppRoleAssignment,
+            Self::PermissionGrant(_) => Kind::PermissionGrant,
+            Self::DeletedItem(_) => Kind::DeletedItem,
         }
     }
 }
@@ -88,8 +88,7 @@ impl Directory {
     }
 
     /// Forgets an object, everywhere at once.
-    pub(crate) fn unload(&mut self, kind: super::Kind, id: Uuid) {
-        use super::Kind;
+    pub(crate) fn unload(&mut self, kind: Kind, id: Uuid) {
         match kind {
             Kind::Tenant => drop(self.tenants.remove(id, None)),
             Kind::User => drop(self.users.remove(id, None)),

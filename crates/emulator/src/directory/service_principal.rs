@@ -5,7 +5,10 @@ use uuid::Uuid;
 
 use jiff::Timestamp;
 
-use super::{AppRole, Application, Entity, Field, Kind, PermissionScope, application::uuid_text};
+use super::{
+    AppRole, Application, Entity, Field, Kind, PermissionScope, application::uuid_text,
+    user::administers_applications,
+};
 
 /// An application's presence in a tenant. Roles, scopes and names mirror the application.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -63,6 +66,9 @@ pub(crate) struct ServicePrincipal {
     /// The principal whose quota it counts against.
     #[serde(default)]
     pub(crate) created_by: Option<Uuid>,
+    /// Directory roles by display name.
+    #[serde(default)]
+    pub(crate) directory_roles: Vec<String>,
 }
 
 impl ServicePrincipal {
@@ -79,6 +85,11 @@ impl ServicePrincipal {
         principal
     }
 
+    /// Whether a directory role lets it administer all applications, without an object quota.
+    pub(crate) fn administers_applications(&self) -> bool {
+        administers_applications(&self.directory_roles)
+    }
+
     /// Takes over what a service principal shows of its application.
     pub(crate) fn mirror(&mut self, application: &Application) {
         if self.display_name == self.app_display_name {
@@ -88,7 +99,8 @@ impl ServicePrincipal {
         self.app_description.clone_from(&application.description);
         self.sign_in_audience = Some(application.sign_in_audience.clone());
         self.app_roles.clone_from(&application.app_roles);
-        self.oauth2_permission_scopes.clone_from(&application.api.oauth2_permission_scopes);
+        self.oauth2_permission_scopes
+            .clone_from(&application.api.oauth2_permission_scopes);
         self.homepage.clone_from(&application.web.home_page_url);
         self.logout_url.clone_from(&application.web.logout_url);
         self.reply_urls.clone_from(&application.web.redirect_uris);
@@ -110,13 +122,22 @@ impl Entity for ServicePrincipal {
     }
 
     fn keys(&self, add: &mut dyn FnMut(Field, &str)) {
-        add(Field::AppId, uuid_text(self.app_id, &mut Uuid::encode_buffer()));
+        add(
+            Field::AppId,
+            uuid_text(self.app_id, &mut Uuid::encode_buffer()),
+        );
         add(Field::DisplayName, &self.display_name);
         for name in &self.service_principal_names {
             add(Field::Uri, name);
         }
         for tag in &self.tags {
             add(Field::Tag, tag);
+        }
+        if let Some(creator) = self.created_by {
+            add(
+                Field::CreatedBy,
+                uuid_text(creator, &mut Uuid::encode_buffer()),
+            );
         }
         for owner in &self.owners {
             add(Field::Owner, uuid_text(*owner, &mut Uuid::encode_buffer()));

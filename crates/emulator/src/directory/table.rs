@@ -44,6 +44,7 @@ pub(crate) enum Field {
     UserPrincipalName,
     Domain,
     Owner,
+    CreatedBy,
 }
 
 /// All objects of one kind, of all tenants.
@@ -52,6 +53,7 @@ pub(crate) struct Table<T> {
     order: BTreeMap<(Uuid, u64), Uuid>,
     index: BTreeMap<(Field, Box<str>), Vec<Uuid>>,
     unsettled: BTreeSet<(Timestamp, Uuid)>,
+    counts: HashMap<Uuid, usize>,
     next_number: u64,
 }
 
@@ -71,11 +73,15 @@ struct Version<T> {
 
 impl<T> Version<T> {
     fn is_visible(&self, view: View) -> bool {
-        self.schedule.as_ref().is_none_or(|schedule| schedule.visible_at(view.place) <= view.now)
+        self.schedule
+            .as_ref()
+            .is_none_or(|schedule| schedule.visible_at(view.place) <= view.now)
     }
 
     fn settled_at(&self) -> Timestamp {
-        self.schedule.as_ref().map_or(Timestamp::MIN, |schedule| schedule.settled_at())
+        self.schedule
+            .as_ref()
+            .map_or(Timestamp::MIN, |schedule| schedule.settled_at())
     }
 }
 
@@ -86,6 +92,7 @@ impl<T> Default for Table<T> {
             order: BTreeMap::new(),
             index: BTreeMap::new(),
             unsettled: BTreeSet::new(),
+            counts: HashMap::new(),
             next_number: 0,
         }
     }
@@ -95,7 +102,13 @@ impl<T: Entity> Table<T> {
     /// The object as `view` sees it.
     pub(crate) fn get(&self, id: Uuid, view: View) -> Option<Arc<T>> {
         let record = self.records.get(&id)?;
-        record.versions.iter().rev().find(|version| version.is_visible(view))?.value.clone()
+        record
+            .versions
+            .iter()
+            .rev()
+            .find(|version| version.is_visible(view))?
+            .value
+            .clone()
     }
 
     /// The newest version of the object, whoever can see it.
@@ -106,7 +119,9 @@ impl<T: Entity> Table<T> {
     /// Objects whose `field` has `value`, as `view` sees them, in order of creation.
     pub(crate) fn find(&self, field: Field, value: &str, view: View) -> Vec<Arc<T>> {
         let key = normalized(value);
-        let Some(ids) = self.index.get(&(field, key.clone())) else { return Vec::new() };
+        let Some(ids) = self.index.get(&(field, key.clone())) else {
+            return Vec::new();
+        };
         ids.iter()
             .filter_map(|&id| self.get(id, view))
             .filter(|object| has_key(object.as_ref(), field, &key))
@@ -116,7 +131,9 @@ impl<T: Entity> Table<T> {
     /// The newest versions of the objects whose `field` has `value`.
     pub(crate) fn find_newest(&self, field: Field, value: &str) -> Vec<Arc<T>> {
         let key = normalized(value);
-        let Some(ids) = self.index.get(&(field, key.clone())) else { return Vec::new() };
+        let Some(ids) = self.index.get(&(field, key.clone())) else {
+            return Vec::new();
+        };
         ids.iter()
             .filter_map(|&id| self.newest(id))
             .filter(|object| has_key(object.as_ref(), field, &key))
@@ -142,8 +159,12 @@ impl<T: Entity> Table<T> {
                 break;
             }
             for id in ids {
-                let Some(number) = self.number(*id).filter(|&number| number >= from) else { continue };
-                let Some(object) = self.get(*id, view) else { continue };
+                let Some(number) = self.number(*id).filter(|&number| number >= from) else {
+                    continue;
+                };
+                let Some(object) = self.get(*id, view) else {
+                    continue;
+                };
                 if object.tenant_id() == tenant && has_key(object.as_ref(), field, value) {
                     found.insert(number, object);
                 }
@@ -166,7 +187,14 @@ impl<T: Entity> Table<T> {
 
     /// The newest versions of all objects of `tenant`, in order of creation.
     pub(crate) fn list_newest(&self, tenant: Uuid) -> impl Iterator<Item = &Arc<T>> + '_ {
-        self.order.range((tenant, 0)..=(tenant, u64::MAX)).filter_map(|(_, &id)| self.newest(id))
+        self.order
+            .range((tenant, 0)..=(tenant, u64::MAX))
+            .filter_map(|(_, &id)| self.newest(id))
+    }
+
+    /// How many objects of `tenant` the newest state has. Kept as a number: a quota asks at each write.
+    pub(crate) fn count(&self, tenant: Uuid) -> usize {
+        self.counts.get(&tenant).copied().unwrap_or(0)
     }
 
     /// The newest versions of all objects of all tenants.
@@ -181,26 +209,55 @@ impl<T: Entity> Table<T> {
 
     /// Whether a write would create or update.
     pub(crate) fn kind_of_write(&self, id: Uuid) -> Write {
-        if self.newest(id).is_some() { Write::Update } else { Write::Create }
+        if self.newest(id).is_some() {
+            Write::Update
+        } else {
+            Write::Create
+        }
     }
 
     /// Stores `value` as the newest version, visible by `schedule`.
     pub(crate) fn put(&mut self, value: Arc<T>, schedule: Option<Box<Schedule>>) {
         let id = value.id();
         self.add_keys(&value);
+        if self.newest(id).is_none() {
+            *self.counts.entry(value.tenant_id()).or_default() += 1;
+        }
         if !self.records.contains_key(&id) {
             let (tenant_id, number) = (value.tenant_id(), self.next_number);
             self.order.insert((tenant_id, number), id);
-            self.records.insert(id, Record { tenant_id, number, versions: Vec::new() });
+            self.records.insert(
+                id,
+                Record {
+                    tenant_id,
+                    number,
+                    versions: Vec::new(),
+                },
+            );
             self.next_number += 1;
         }
-        self.push(id, Version { value: Some(value), schedule });
+        self.push(
+            id,
+            Version {
+                value: Some(value),
+                schedule,
+            },
+        );
     }
 
     /// Deletes the object; readers lose it by `schedule`. Returns what it was.
     pub(crate) fn remove(&mut self, id: Uuid, schedule: Option<Box<Schedule>>) -> Option<Arc<T>> {
         let removed = self.newest(id).cloned()?;
-        self.push(id, Version { value: None, schedule });
+        if let Some(count) = self.counts.get_mut(&removed.tenant_id()) {
+            *count = count.saturating_sub(1);
+        }
+        self.push(
+            id,
+            Version {
+                value: None,
+                schedule,
+            },
+        );
         Some(removed)
     }
 
@@ -216,7 +273,9 @@ impl<T: Entity> Table<T> {
     }
 
     fn push(&mut self, id: Uuid, version: Version<T>) {
-        let Some(record) = self.records.get_mut(&id) else { return };
+        let Some(record) = self.records.get_mut(&id) else {
+            return;
+        };
         let settled_at = version.settled_at();
         if version.schedule.is_none() {
             // Visible everywhere at once: nothing older is seen again.
@@ -230,8 +289,14 @@ impl<T: Entity> Table<T> {
     }
 
     fn settle_record(&mut self, id: Uuid, now: Timestamp) {
-        let Some(record) = self.records.get_mut(&id) else { return };
-        let Some(floor) = record.versions.iter().rposition(|version| version.settled_at() <= now) else {
+        let Some(record) = self.records.get_mut(&id) else {
+            return;
+        };
+        let Some(floor) = record
+            .versions
+            .iter()
+            .rposition(|version| version.settled_at() <= now)
+        else {
             return;
         };
         let kept = record.versions.split_off(floor);
@@ -244,8 +309,14 @@ impl<T: Entity> Table<T> {
     }
 
     fn drop_if_gone(&mut self, id: Uuid) {
-        let Some(record) = self.records.get(&id) else { return };
-        if record.versions.iter().any(|version| version.value.is_some()) {
+        let Some(record) = self.records.get(&id) else {
+            return;
+        };
+        if record
+            .versions
+            .iter()
+            .any(|version| version.value.is_some())
+        {
             return;
         }
         if let Some(record) = self.records.remove(&id) {
@@ -266,7 +337,11 @@ impl<T: Entity> Table<T> {
     fn drop_keys(&mut self, id: Uuid, older: &[Version<T>]) {
         let mut kept = HashSet::new();
         if let Some(record) = self.records.get(&id) {
-            for value in record.versions.iter().filter_map(|version| version.value.as_ref()) {
+            for value in record
+                .versions
+                .iter()
+                .filter_map(|version| version.value.as_ref())
+            {
                 value.keys(&mut |field, text| {
                     kept.insert((field, normalized(text)));
                 });

@@ -55,7 +55,14 @@ impl<'a> Transaction<'a> {
         random: &'a Random,
         now: Timestamp,
     ) -> Self {
-        Self { directory, delays, random, now, changes: Vec::new(), effects: Vec::new() }
+        Self {
+            directory,
+            delays,
+            random,
+            now,
+            changes: Vec::new(),
+            effects: Vec::new(),
+        }
     }
 
     /// The directory as it stands, with the writes made so far.
@@ -79,10 +86,22 @@ impl<'a> Transaction<'a> {
         let table = T::table_mut(self.directory);
         table.settle(self.now);
         let write = table.kind_of_write(id);
-        table.put(Arc::clone(&value), self.delays.schedule(T::KIND, write, self.now, self.random));
-        self.changes.push(Change::Put(T::object(Arc::clone(&value))));
-        let effect = if write == Write::Create { EffectKind::Created } else { EffectKind::Updated };
-        self.effects.push(Effect { effect, kind: T::KIND, id });
+        table.put(
+            Arc::clone(&value),
+            self.delays.schedule(T::KIND, write, self.now, self.random),
+        );
+        self.changes
+            .push(Change::Put(T::object(Arc::clone(&value))));
+        let effect = if write == Write::Create {
+            EffectKind::Created
+        } else {
+            EffectKind::Updated
+        };
+        self.effects.push(Effect {
+            effect,
+            kind: T::KIND,
+            id,
+        });
         value
     }
 
@@ -90,11 +109,23 @@ impl<'a> Transaction<'a> {
     pub(crate) fn remove<T: Stored>(&mut self, id: Uuid) -> Option<Arc<T>> {
         let table = T::table_mut(self.directory);
         table.settle(self.now);
-        let schedule = self.delays.schedule(T::KIND, Write::Delete, self.now, self.random);
+        let schedule = self
+            .delays
+            .schedule(T::KIND, Write::Delete, self.now, self.random);
         let removed = table.remove(id, schedule)?;
         self.changes.push(Change::Remove { kind: T::KIND, id });
-        self.effects.push(Effect { effect: EffectKind::Deleted, kind: T::KIND, id });
+        self.effects.push(Effect {
+            effect: EffectKind::Deleted,
+            kind: T::KIND,
+            id,
+        });
         Some(removed)
+    }
+
+    /// Takes in an object from outside, visible everywhere at once.
+    pub(crate) fn load(&mut self, object: Object) {
+        self.changes.push(Change::Put(object.clone()));
+        self.directory.load(object);
     }
 
     /// What was written, for the journal and the audit.

@@ -41,10 +41,18 @@ impl User {
 
     /// Whether a directory role lets this person administer all applications.
     pub(crate) fn administers_applications(&self) -> bool {
-        const ROLES: [&str; 3] =
-            ["Global Administrator", "Application Administrator", "Cloud Application Administrator"];
-        self.directory_roles.iter().any(|role| ROLES.contains(&role.as_str()))
+        administers_applications(&self.directory_roles)
     }
+}
+
+/// Whether one of these directory roles covers all applications.
+pub(super) fn administers_applications(roles: &[String]) -> bool {
+    const ROLES: [&str; 3] = [
+        "Global Administrator",
+        "Application Administrator",
+        "Cloud Application Administrator",
+    ];
+    roles.iter().any(|role| ROLES.contains(&role.as_str()))
 }
 
 impl Entity for User {

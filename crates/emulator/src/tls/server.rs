@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +21,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
 use super::authority::ServerCertificate;
+use crate::passage::ConnectionCut;
 
 /// Connections that are open at the same time; more wait in the system's backlog.
 const MOST_CONNECTIONS: usize = 1024;
@@ -167,10 +169,15 @@ struct WithPeer {
     peer: SocketAddr,
 }
 
+/// Why a connection is closed without an answer: a fault rule wanted it.
+#[derive(Debug, thiserror::Error)]
+#[error("a fault rule cut the connection")]
+struct Cut;
+
 impl tower::Service<http::Request<hyper::body::Incoming>> for WithPeer {
     type Response = axum::response::Response;
-    type Error = std::convert::Infallible;
-    type Future = <Router as tower::Service<http::Request<axum::body::Body>>>::Future;
+    type Error = Cut;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Cut>> + Send>>;
 
     fn poll_ready(
         &mut self,
@@ -183,6 +190,10 @@ impl tower::Service<http::Request<hyper::body::Incoming>> for WithPeer {
     fn call(&mut self, request: http::Request<hyper::body::Incoming>) -> Self::Future {
         let mut request = request.map(axum::body::Body::new);
         request.extensions_mut().insert(ConnectInfo(self.peer));
-        tower::Service::call(&mut self.router, request)
+        let answer = tower::Service::call(&mut self.router, request);
+        Box::pin(async move {
+            let Ok(response) = answer.await;
+            if response.extensions().get::<ConnectionCut>().is_some() { Err(Cut) } else { Ok(response) }
+        })
     }
 }
