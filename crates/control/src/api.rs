@@ -23,7 +23,7 @@ use store::{Listed, Page, StoreError, Tx};
 
 use crate::error::Noun;
 use crate::identity::authorization::require;
-use crate::{Control, Error, Transaction};
+use crate::{Control, Error, Transaction, blocking};
 
 pub use openapi::{DefinitionError, DefinitionReport};
 pub use visible::VisibleApi;
@@ -107,10 +107,11 @@ impl<'a> Apis<'a> {
         Self { control }
     }
 
-    /// Reads an OpenAPI or Swagger document and says what an import would make of it. Never fails: what is wrong
-    /// stands in the report.
-    pub fn validate_definition(&self, definition: &str) -> DefinitionReport {
-        openapi::read(definition)
+    /// Reads an OpenAPI or Swagger document and says what an import would make of it. What is wrong stands
+    /// in the report.
+    pub async fn validate_definition(&self, definition: &str) -> Result<DefinitionReport, Error> {
+        let definition = definition.to_owned();
+        blocking::run(move || openapi::read(&definition)).await
     }
 
     /// Makes an API from an OpenAPI or Swagger document, JSON or YAML.
@@ -121,7 +122,7 @@ impl<'a> Apis<'a> {
         overrides: ImportApi,
     ) -> Result<Api, Error> {
         require(actor, CREATE)?;
-        let settings = definition::import(definition, overrides)?;
+        let settings = blocking::run(move || definition::import(definition, overrides)).await??;
         self.insert(actor, settings).await
     }
 
@@ -129,7 +130,7 @@ impl<'a> Apis<'a> {
     /// they are read from the document.
     pub async fn create(&self, actor: &Actor, settings: ApiSettings) -> Result<Api, Error> {
         require(actor, CREATE)?;
-        let settings = definition::complete(settings)?;
+        let settings = blocking::run(move || definition::complete(settings)).await??;
         self.insert(actor, settings).await
     }
 
@@ -171,6 +172,10 @@ impl<'a> Apis<'a> {
     /// The document as it was given.
     pub async fn definition(&self, actor: &Actor, id: ApiId) -> Result<String, Error> {
         require(actor, VIEW_DEFINITION)?;
+        self.stored_definition(id).await
+    }
+
+    async fn stored_definition(&self, id: ApiId) -> Result<String, Error> {
         let mut tx = self.control.store().read().await?;
         Ok(find(&mut *tx, id).await?.settings.definition)
     }
@@ -184,14 +189,15 @@ impl<'a> Apis<'a> {
         settings: ApiSettings,
     ) -> Result<Api, Error> {
         require(actor, CHANGE)?;
-        let mut tx = self.control.begin().await?;
-        let api = find(&mut *tx, id).await?;
         let mut settings = settings;
         if settings.definition.is_empty() {
-            settings.definition.clone_from(&api.settings.definition);
+            settings.definition = self.stored_definition(id).await?;
         }
+        // Reading a document takes a while; not while others wait to write.
+        let settings = blocking::run(move || definition::complete(settings)).await??;
+        let mut tx = self.control.begin().await?;
+        let api = find(&mut *tx, id).await?;
         fixed_fields_stay(&api.settings, &settings)?;
-        let settings = definition::complete(settings)?;
         self.save(tx, actor, api, settings, "api.update").await
     }
 
@@ -203,9 +209,10 @@ impl<'a> Apis<'a> {
         definition: String,
     ) -> Result<Api, Error> {
         require(actor, CREATE)?;
+        let document = blocking::run(move || definition::Document::read(definition)).await??;
         let mut tx = self.control.begin().await?;
         let api = find(&mut *tx, id).await?;
-        let settings = definition::replace(api.settings.clone(), definition)?;
+        let settings = document.replace_in(api.settings.clone());
         self.save(tx, actor, api, settings, "api.replace_definition")
             .await
     }

@@ -17,6 +17,7 @@ pub mod subscription;
 pub mod throttling_policy;
 pub mod token;
 
+mod blocking;
 mod open_connectors;
 mod signals;
 mod transaction;

@@ -54,25 +54,34 @@ pub(super) fn complete(mut settings: ApiSettings) -> Result<ApiSettings, Invalid
     Ok(settings)
 }
 
-/// The settings with another document; role bindings of scopes that stay are kept.
-pub(super) fn replace(
-    mut settings: ApiSettings,
-    definition: String,
-) -> Result<ApiSettings, Invalid> {
-    let report = read(&definition)?;
-    let mut scopes = report.scopes;
-    for scope in &mut scopes {
-        let old = settings.scopes.iter().find(|old| old.name == scope.name);
-        if let Some(old) = old
-            && scope.bindings.is_empty()
-        {
-            scope.bindings.clone_from(&old.bindings);
-        }
+/// A document without errors.
+pub(super) struct Document {
+    text: String,
+    report: DefinitionReport,
+}
+
+impl Document {
+    pub(super) fn read(text: String) -> Result<Self, Invalid> {
+        let report = read(&text)?;
+        Ok(Self { text, report })
     }
-    settings.operations = report.operations;
-    settings.scopes = scopes;
-    settings.definition = definition;
-    Ok(settings)
+
+    /// The settings with this document; role bindings of scopes that stay are kept.
+    pub(super) fn replace_in(self, mut settings: ApiSettings) -> ApiSettings {
+        let mut scopes = self.report.scopes;
+        for scope in &mut scopes {
+            let old = settings.scopes.iter().find(|old| old.name == scope.name);
+            if let Some(old) = old
+                && scope.bindings.is_empty()
+            {
+                scope.bindings.clone_from(&old.bindings);
+            }
+        }
+        settings.operations = self.report.operations;
+        settings.scopes = scopes;
+        settings.definition = self.text;
+        settings
+    }
 }
 
 /// The report of a document without errors.

@@ -7,8 +7,8 @@ use store::api::ApiQuery;
 use store::{Listed, Page, Tx};
 
 use super::{Apis, openapi};
-use crate::Error;
 use crate::error::Noun;
+use crate::{Error, blocking};
 
 /// States whose APIs stand in the catalogue.
 const LISTED: [LifecycleState; 2] = [LifecycleState::Published, LifecycleState::Prototyped];
@@ -88,7 +88,9 @@ impl Apis<'_> {
             .into_iter()
             .map(|(_, url)| url)
             .collect();
-        openapi::with_servers(&visible.api.settings.definition, &urls).ok_or_else(|| {
+        let definition = visible.api.settings.definition;
+        let shown = blocking::run(move || openapi::with_servers(&definition, &urls)).await?;
+        shown.ok_or_else(|| {
             Error::Internal(format!("the stored document of API {id} cannot be read").into())
         })
     }

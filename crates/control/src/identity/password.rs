@@ -13,7 +13,7 @@ use domain::{Random, SecretString};
 use secrecy::ExposeSecret;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::Error;
+use crate::{Error, blocking};
 
 /// How many passwords are hashed at a time. It also bounds how many guesses can race past the login throttle.
 const AT_A_TIME: usize = 4;
@@ -54,7 +54,7 @@ impl Turn {
         password: &SecretString,
     ) -> Result<bool, Error> {
         let password = password.clone();
-        run(move || {
+        blocking::run(move || {
             let _turn = self.0;
             let text = password.expose_secret();
             let is_known = hash.is_some() && text.len() <= LONGEST_PASSWORD;
@@ -64,7 +64,8 @@ impl Turn {
             let matches = Argon2::default().verify_password(text.as_bytes(), &hash);
             Ok(is_known && matches.is_ok())
         })
-        .await
+        .await?
+        .map_err(|error: argon2::password_hash::phc::Error| Error::Internal(Box::new(error)))
     }
 
     /// The PHC string of a password.
@@ -76,23 +77,14 @@ impl Turn {
         let mut salt = [0u8; 16];
         random.fill(&mut salt);
         let password = password.clone();
-        run(move || {
+        blocking::run(move || {
             let _turn = self.0;
             let argon2 = Argon2::default();
             let hash: PasswordHash =
                 argon2.hash_password_with_salt(password.expose_secret().as_bytes(), &salt)?;
             Ok(hash.to_string())
         })
-        .await
-    }
-}
-
-/// Runs `work` where blocking is allowed.
-async fn run<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, Box<dyn std::error::Error + Send + Sync>> + Send + 'static,
-) -> Result<T, Error> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(done) => done.map_err(Error::Internal),
-        Err(panicked) => Err(Error::Internal(Box::new(panicked))),
+        .await?
+        .map_err(|error: argon2::password_hash::Error| Error::Internal(Box::new(error)))
     }
 }

@@ -195,7 +195,10 @@ async fn an_api_without_a_document_gets_one_that_says_the_same() {
     settings.version = "2.0.0".to_owned();
     settings.definition = String::new();
     let created = apis.create(&publisher(), settings.clone()).await.unwrap();
-    let report = apis.validate_definition(&created.settings.definition);
+    let report = apis
+        .validate_definition(&created.settings.definition)
+        .await
+        .unwrap();
     assert!(report.valid, "{:?}", report.errors);
     let count = settings.operations.len();
     assert_eq!(report.operations.len(), count);
