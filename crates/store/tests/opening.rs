@@ -188,9 +188,14 @@ async fn a_writer_that_another_process_keeps_out_is_told_so_in_time() {
 /// Runs one statement behind the store's back.
 async fn tamper(path: &std::path::Path, statement: &'static str) {
     let options = SqliteConnectOptions::new().filename(path);
-    let mut connection = SqliteConnection::connect_with(&options).await.unwrap();
-    connection.execute(statement).await.unwrap();
-    connection.close().await.unwrap();
+    let mut connection = SqliteConnection::connect_with(&options)
+        .await
+        .expect("the file takes it");
+    connection
+        .execute(statement)
+        .await
+        .expect("the file takes it");
+    connection.close().await.expect("the file takes it");
 }
 
 #[tokio::test]
