@@ -26,6 +26,7 @@ use crate::identity::authorization::require;
 use crate::{Control, Error, Transaction, blocking};
 
 pub use openapi::{DefinitionError, DefinitionReport};
+pub use revision::{DeploymentTarget, RevisionView};
 pub use visible::VisibleApi;
 
 pub(crate) use visible::find_visible;
