@@ -6,5 +6,5 @@
 mod load;
 mod sections;
 
-pub(crate) use load::{ConfigError, load};
+pub(crate) use load::load;
 pub(crate) use sections::{Config, LogFormat, Outbound, PrivateTargetsSetting};

@@ -38,7 +38,7 @@ async fn run_against(demo: &Demo, entra: &RunningEmulator) -> Result<(), String>
     let sample = Bound::bind("sample API", loopback(demo, SAMPLE_API_PORT), None).await?;
     let sample_url = sample.url();
     let sample_task = sample.serve(sample_api::router(), signal);
-    let node = Node::start(&node_config(demo, entra)?).await?;
+    let node = Node::start(&node_config(demo)?).await?;
     let credentials = Credentials::obtain(&demo.data, node.first_users())?;
     say(&format!(
         "Ready. Control plane {}, gateway {}, Entra ID {}",
@@ -172,12 +172,18 @@ fn visible_late() -> ReplicationDelays {
         delete: Delay::between(50, 300),
         list: Delay::between(100, 600),
         search: Delay::between(300, 900),
-        token_service: TokenServiceDelays::all(Delay::between(200, 800)),
+        token_service: TokenServiceDelays {
+            application: Delay::between(200, 800),
+            service_principal: Delay::between(200, 800),
+            credential: Delay::between(300, 1_500),
+            uri: Delay::between(200, 800),
+            role: Delay::between(200, 800),
+        },
         ..ReplicationDelays::default()
     }
 }
 
-fn node_config(demo: &Demo, entra: &RunningEmulator) -> Result<Config, String> {
+fn node_config(demo: &Demo) -> Result<Config, String> {
     let mut config = config::load(None, []).map_err(|error| error.to_string())?;
     config.data_folder = demo.data.join("claviger");
     config.database.url = demo.database_url.clone().unwrap_or_default();
@@ -186,7 +192,6 @@ fn node_config(demo: &Demo, entra: &RunningEmulator) -> Result<Config, String> {
     config.outbound.extra_ca_files = vec![demo.data.join("entra-ca.pem")];
     // The demonstration's Entra ID listens on loopback, which Import refuses otherwise.
     config.outbound.private_targets = config::PrivateTargetsSetting::Allowed;
-    let _ = entra;
     Ok(config)
 }
 

@@ -19,6 +19,7 @@ use secrecy::SecretString;
 use store::{Store, StoreConfig};
 use tokio::task::JoinHandle;
 use url::Url;
+use web::{RunningPart, WebSettings};
 
 use self::explainer::GatewayExplainer;
 use self::key_set_source::OutboundKeySets;
@@ -63,7 +64,7 @@ impl Node {
             environment: ConnectorEnvironment {
                 http,
                 clock,
-                random,
+                random: Arc::clone(&random),
             },
             settings: settings(config, &gateway_url),
         })
@@ -76,7 +77,7 @@ impl Node {
 
         let (shutdown, signal) = Shutdown::new();
         let control_url = bound.url();
-        let router = web::router(control.clone(), web::WebSettings::default());
+        let router = web::router(control.clone(), web_settings(config, &random, &gateway_url));
         let tasks = vec![
             tokio::spawn(snapshot_carrier::carry(
                 control.clone(),
@@ -257,6 +258,20 @@ fn public_gateway_url(config: &Config, gateway: &Gateway) -> String {
         "https"
     };
     base_url(scheme, gateway.local_addr())
+}
+
+fn web_settings(config: &Config, random: &Arc<dyn Random>, gateway_url: &str) -> WebSettings {
+    let patience = Duration::from_secs(config.control.request_patience_seconds);
+    WebSettings {
+        request_timeout: patience + Duration::from_mins(1),
+        running: vec![RunningPart {
+            name: "Gateway".to_owned(),
+            description: "Validates access tokens and lets subscribed applications through."
+                .to_owned(),
+            address: Some(gateway_url.to_owned()),
+        }],
+        ..WebSettings::new(Arc::clone(random))
+    }
 }
 
 fn settings(config: &Config, gateway_url: &str) -> Settings {

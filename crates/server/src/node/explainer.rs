@@ -14,7 +14,10 @@ impl Explainer for GatewayExplainer {
     async fn explain(&self, question: &Question) -> Explanation {
         let (context, version) = (question.context.clone(), question.version.clone());
         let target = match (question.verb, &question.path) {
-            (Some(verb), Some(path)) => ExplainTarget::Request { verb, path: format!("{context}/{version}{path}") },
+            (Some(verb), Some(path)) => ExplainTarget::Request {
+                verb,
+                path: format!("{context}/{version}{path}"),
+            },
             _ => ExplainTarget::Api { context, version },
         };
         let Some(gateway) = self.0.upgrade() else {
@@ -27,6 +30,11 @@ impl Explainer for GatewayExplainer {
                 application: None,
             };
         };
-        gateway.explain(&ExplainRequest { token: question.token.clone(), target }).await
+        gateway
+            .explain(&ExplainRequest {
+                token: question.token.clone(),
+                target,
+            })
+            .await
     }
 }

@@ -1,7 +1,7 @@
 //! Fetches key sets for the gateway over the product's one way out.
 
 use connectors::http::OutboundHttp;
-use gateway::{LARGEST_KEY_SET, KeySetSourceError, KeySetSource};
+use gateway::{KeySetSource, KeySetSourceError, LARGEST_KEY_SET};
 use url::Url;
 
 pub(crate) struct OutboundKeySets(pub(crate) OutboundHttp);

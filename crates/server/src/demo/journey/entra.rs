@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::EntraClient;
 use super::application::Keys;
 use super::narration::{Outcome, Told};
-use super::script::{Script, hold};
+use super::script::{Script, claims_of, hold};
 
 const GRAPH_APP_ID: &str = "00000003-0000-0000-c000-000000000000";
 
@@ -48,11 +48,33 @@ pub(super) async fn register_management_app(script: &Script) -> Outcome<EntraCli
         graph["id"].as_str().unwrap_or_default()
     );
     until_visible(script, &token, Method::POST, &path, &grant, 201).await?;
+    until_role_in_token(script, &app.client, "Application.ReadWrite.OwnedBy").await?;
     let sentence = format!(
         "\"{MANAGEMENT_APP}\": client id {}, object id {}, permission granted",
         app.client.client_id, app.object_id
     );
     Ok(Told::new(app.client, sentence))
+}
+
+/// The page's green check mark: the permission is in the app's own tokens.
+async fn until_role_in_token(
+    script: &Script,
+    client: &EntraClient,
+    role: &str,
+) -> Result<(), String> {
+    let scope = format!("{}/.default", script.places.entra);
+    for wait in waits() {
+        let token = token_with_scope(script, client, &scope).await?;
+        let roles = &claims_of(&token)?["roles"];
+        if roles
+            .as_array()
+            .is_some_and(|roles| roles.iter().any(|held| held == role))
+        {
+            return Ok(());
+        }
+        tokio::time::sleep(wait).await;
+    }
+    Err(format!("the app's tokens never carried {role}"))
 }
 
 /// A new app registration with a secret and a service principal, as the portal makes it.

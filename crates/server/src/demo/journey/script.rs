@@ -1,5 +1,7 @@
 //! What every step has at hand: addresses, credentials, and a way to send a request.
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use connectors::http::OutboundHttp;
 use reqwest::{Method, RequestBuilder};
 use secrecy::{ExposeSecret, SecretString};
@@ -214,4 +216,13 @@ pub(super) fn parse(url: &str) -> Result<Url, String> {
 /// `Err` with the sentence unless it holds.
 pub(super) fn hold(holds: bool, otherwise: impl FnOnce() -> String) -> Result<(), String> {
     if holds { Ok(()) } else { Err(otherwise()) }
+}
+
+/// The payload of a JWT, unverified: for telling, not for deciding.
+pub(super) fn claims_of(token: &SecretString) -> Result<Value, String> {
+    let payload = token.expose_secret().split('.').nth(1).ok_or("not a JWT")?;
+    let bytes = URL_SAFE_NO_PAD
+        .decode(payload)
+        .map_err(|error| error.to_string())?;
+    serde_json::from_slice(&bytes).map_err(|error| error.to_string())
 }

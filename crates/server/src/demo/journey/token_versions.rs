@@ -1,14 +1,13 @@
 //! The page's "Adding Existing Key": V1 and V2 tokens, through two key managers as the page says, and through one.
 
-use secrecy::SecretString;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::administration::{add, import, key_manager};
 use super::application::{VERSION_1, VERSION_2, create, subscribe};
 use super::existing_keys::map_keys;
 use super::narration::{Outcome, Told};
 use super::publication::{EITHER_VERSION, PublishedApi, VERSIONS, publish_api};
-use super::script::{Script, hold};
+use super::script::{Script, claims_of, hold};
 use super::{EntraClient, calls, clean_up, entra};
 
 pub(super) const KEY_MANAGER_V1: &str = "AzureAD-V1";
@@ -98,15 +97,4 @@ async fn pass_with_both(
         ));
     }
     Ok(sentences.join("\n"))
-}
-
-/// The payload of a JWT, unverified: for telling, not for deciding.
-fn claims_of(token: &SecretString) -> Result<Value, String> {
-    use base64::Engine;
-    use secrecy::ExposeSecret;
-    let payload = token.expose_secret().split('.').nth(1).ok_or("not a JWT")?;
-    let bytes = base64::engine::general_purpose::URL_SAFE_NO_PAD
-        .decode(payload)
-        .map_err(|error| error.to_string())?;
-    serde_json::from_slice(&bytes).map_err(|error| error.to_string())
 }
