@@ -124,7 +124,7 @@ pub(super) async fn validate_definition(
     mut form: Form,
 ) -> Result<Json<OpenAPIDefinitionValidationResponse>, Problem> {
     let definition = definition_in(&mut form)?;
-    let report = control.apis().validate_definition(&definition);
+    let report = control.apis().validate_definition(&definition).await?;
     let content = Some(definition).filter(|_| query.return_content.unwrap_or(false));
     Ok(Json(OpenAPIDefinitionValidationResponse {
         content,

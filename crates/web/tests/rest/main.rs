@@ -1,0 +1,13 @@
+//! The REST APIs in process, over real use-cases, a real SQLite database and the in-memory connector.
+
+mod application;
+mod application_key;
+mod authentication;
+mod bad_input;
+mod contract;
+mod key_manager;
+mod page;
+mod publisher;
+mod subscription;
+mod support;
+mod token;
