@@ -4,6 +4,9 @@
 mod document;
 mod issuer_match;
 
+#[cfg(test)]
+mod tests;
+
 use domain::certificate::Certificates;
 use domain::key_manager::Endpoints;
 use url::Url;

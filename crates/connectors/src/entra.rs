@@ -20,6 +20,9 @@ mod token_endpoint;
 mod token_profile;
 mod update;
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 
 use async_trait::async_trait;

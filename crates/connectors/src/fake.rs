@@ -7,6 +7,9 @@ mod connector;
 mod server;
 mod signing;
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 
 use domain::Invalid;

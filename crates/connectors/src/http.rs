@@ -7,6 +7,9 @@
 mod fetch_error;
 mod target_policy;
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -12,4 +12,7 @@ pub mod fake;
 pub mod http;
 pub mod registry;
 
+#[cfg(test)]
+mod test_support;
+
 pub use contract::{Connector, ConnectorError, ConnectorType, Journal};

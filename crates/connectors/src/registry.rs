@@ -3,6 +3,9 @@
 
 mod configuration;
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

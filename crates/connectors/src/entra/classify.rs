@@ -3,6 +3,9 @@
 //! Entra ID is eventually consistent and says so in many voices: the same status may mean "not yet" just after a
 //! creation and "never" later. The tables name the meaning; [`Stage`] decides what it is worth.
 
+#[cfg(test)]
+mod tests;
+
 use domain::provider_failure::{FailureClass, ProviderFailure};
 
 /// What a refusal means.

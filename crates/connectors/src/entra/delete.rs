@@ -102,14 +102,14 @@ impl EntraConnector {
         if !self.settings.purge_deleted || journal.facts(PURGE_APPLICATION).is_some() {
             return Ok(());
         }
+        // What was deleted a moment ago will appear among the deleted items, unless an earlier run has purged it.
+        let patience = match (was_there, journal.intent(PURGE_APPLICATION)) {
+            (true, None) => Patience::Full,
+            _ => Patience::Short,
+        };
         let intent = json!({ "object_id": object_id });
         journal.started(PURGE_APPLICATION, intent.clone()).await?;
         // The application goes first: while it is there, its service principal is wanted.
-        let patience = if was_there {
-            Patience::Full
-        } else {
-            Patience::Short
-        };
         self.purge(object_id, patience, polling).await?;
         // Usually it has gone with its application by now.
         if let Some(principal) = &doomed.service_principal_id {

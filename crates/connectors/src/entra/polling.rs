@@ -4,6 +4,9 @@
 //! to the maximum (WSO2's page), plus up to a tenth of it so that many operations do not march in step. What is worth
 //! waiting for is decided in `classify`.
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 use std::time::Duration;
 

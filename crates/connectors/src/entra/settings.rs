@@ -1,5 +1,8 @@
 //! A key manager's settings as this connector reads them: typed, with their bounds.
 
+#[cfg(test)]
+mod tests;
+
 use std::time::Duration;
 
 use domain::key_manager::KeyManagerSettings;

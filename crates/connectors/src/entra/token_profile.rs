@@ -3,6 +3,9 @@
 //! A token's version decides its issuer and the claim with the client id: version 1 `https://sts.windows.net/{tid}/`
 //! and `appid`, version 2 `https://login.microsoftonline.com/{tid}/v2.0` and `azp` (Microsoft's access token reference).
 
+#[cfg(test)]
+mod tests;
+
 use domain::Invalid;
 use domain::key_manager::KeyManagerSettings;
 use domain::token_profile::{AudienceRule, SignatureAlgorithm, TokenProfile};
