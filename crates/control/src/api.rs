@@ -36,6 +36,15 @@ pub(super) const VIEW: &[&str] = &[
     "apim:api_manage",
     "apim:api_list_view",
     "apim:api_import_export",
+    "apim:api_product_import_export",
+];
+/// Revisions, deployments and the lifecycle: also for those who make and publish APIs.
+pub(super) const VIEW_STATE: &[&str] = &[
+    "apim:api_view",
+    "apim:api_create",
+    "apim:api_manage",
+    "apim:api_publish",
+    "apim:api_import_export",
 ];
 const VIEW_DEFINITION: &[&str] = &[
     "apim:api_view",

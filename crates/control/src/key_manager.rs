@@ -25,7 +25,11 @@ use crate::open_connectors::{connector_type, open_unsaved};
 use crate::{Control, Error};
 
 /// REST scopes that may read and change key managers (WSO2 admin API).
-const ADMINISTRATION: &[&str] = &["apim:admin", "apim:keymanagers_manage"];
+const ADMINISTRATION: &[&str] = &[
+    "apim:admin",
+    "apim:admin_operations",
+    "apim:keymanagers_manage",
+];
 
 /// REST scopes of those who choose key managers for an API (WSO2 publisher API).
 const PUBLISHING: &[&str] = &[

@@ -7,17 +7,21 @@ use serde_json::json;
 use store::StoreError;
 use store::snapshot_change::ChangedNoun;
 
-use super::{Apis, VIEW, find};
+use super::{Apis, VIEW_STATE, find};
 use crate::Error;
 use crate::error::{NotPossible, Noun};
 use crate::identity::authorization::require;
 
-const PUBLISH: &[&str] = &["apim:api_publish", "apim:api_manage"];
+const PUBLISH: &[&str] = &[
+    "apim:api_publish",
+    "apim:api_manage",
+    "apim:api_import_export",
+];
 
 impl Apis<'_> {
     /// The present state; [`LifecycleState::transitions`] says which events are open.
     pub async fn lifecycle(&self, actor: &Actor, id: ApiId) -> Result<LifecycleState, Error> {
-        require(actor, VIEW)?;
+        require(actor, VIEW_STATE)?;
         let mut tx = self.control.store().read().await?;
         Ok(find(&mut *tx, id).await?.lifecycle)
     }

@@ -9,13 +9,19 @@ use serde_json::json;
 use store::snapshot_change::ChangedNoun;
 use store::{StoreError, Tx};
 
-use super::{Apis, VIEW, find, rules};
+use super::{Apis, VIEW_STATE, find, rules};
 use crate::error::{NotPossible, Noun};
 use crate::identity::authorization::require;
 use crate::{Error, GatewayEnvironment};
 
-const REVISE: &[&str] = &["apim:api_create", "apim:api_manage", "apim:api_publish"];
+const REVISE: &[&str] = &[
+    "apim:api_create",
+    "apim:api_manage",
+    "apim:api_publish",
+    "apim:api_import_export",
+];
 const DEPLOY: &[&str] = &["apim:api_publish", "apim:api_create", "apim:api_manage"];
+const UNDEPLOY: &[&str] = REVISE;
 
 /// A revision and where it is deployed.
 #[derive(Clone, Debug)]
@@ -70,7 +76,7 @@ impl Apis<'_> {
 
     /// By number.
     pub async fn revisions(&self, actor: &Actor, id: ApiId) -> Result<Vec<RevisionView>, Error> {
-        require(actor, VIEW)?;
+        require(actor, VIEW_STATE)?;
         let mut tx = self.control.store().read().await?;
         find(&mut *tx, id).await?;
         let deployments = tx.revisions().deployments_of(id).await?;
@@ -87,7 +93,7 @@ impl Apis<'_> {
         id: ApiId,
         revision: RevisionId,
     ) -> Result<RevisionView, Error> {
-        require(actor, VIEW)?;
+        require(actor, VIEW_STATE)?;
         let mut tx = self.control.store().read().await?;
         let found = find_revision(&mut *tx, id, revision).await?;
         let deployments = tx.revisions().deployments_of(id).await?;
@@ -182,7 +188,7 @@ impl Apis<'_> {
         revision: RevisionId,
         environments: &[String],
     ) -> Result<(), Error> {
-        require(actor, DEPLOY)?;
+        require(actor, UNDEPLOY)?;
         let mut tx = self.control.begin().await?;
         find_revision(&mut *tx, id, revision).await?;
         let deployments = tx.revisions().deployments_of(id).await?;
@@ -203,7 +209,7 @@ impl Apis<'_> {
     }
 
     pub async fn deployments(&self, actor: &Actor, id: ApiId) -> Result<Vec<Deployment>, Error> {
-        require(actor, VIEW)?;
+        require(actor, VIEW_STATE)?;
         let mut tx = self.control.store().read().await?;
         find(&mut *tx, id).await?;
         Ok(tx.revisions().deployments_of(id).await?)
