@@ -70,7 +70,7 @@ impl From<ProvisioningJob> for JobBody {
 /// The newest provisioning jobs.
 #[utoipa::path(
     get, path = "/jobs", tag = "Jobs", params(JobQuery),
-    security(("OAuth2Security" = ["apim:admin", "apim:admin_operations"])),
+    security(("OAuth2Security" = ["apim:admin", "apim:keymanagers_manage"])),
     responses((status = 200, body = JobList))
 )]
 pub(super) async fn list_jobs(
