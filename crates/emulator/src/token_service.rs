@@ -30,7 +30,9 @@ use std::sync::Arc;
 use axum::Router;
 use axum::routing::{get, post};
 
-pub(crate) use graph_token::{Caller, GraphTokenError};
+#[cfg(test)]
+pub(crate) use graph_token::GraphTokenError;
+pub(crate) use graph_token::{Caller, sign_portal_token};
 pub(crate) use refusal::{Refusal, RequestIds};
 pub(crate) use sign_ins::SignIns;
 pub(crate) use tenant::find_tenant;

@@ -19,7 +19,7 @@ use super::sign_ins::{AuthorizationCode, Challenge, Delegation, Platform};
 use super::tenant::{Authority, find_authority};
 use super::{Refusal, RequestIds};
 use crate::directory::{Tenant, User};
-use crate::pages::{is_same_origin, page};
+use crate::pages::{MessagePage, is_same_origin, page};
 use crate::state::State;
 
 /// What the sign-in page carries along to its own answer.
@@ -59,13 +59,6 @@ struct SignInPage<'a> {
     user: &'a str,
     permissions: Vec<String>,
     hidden: Vec<(&'static str, &'a str)>,
-}
-
-#[derive(Template)]
-#[template(path = "sign_in/message.html")]
-pub(super) struct MessagePage<'a> {
-    pub(super) heading: &'a str,
-    pub(super) text: &'a str,
 }
 
 /// `GET /{tenant}/oauth2/v2.0/authorize` (and v1.0): shows the sign-in page.

@@ -8,7 +8,7 @@ use axum::response::Response;
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use super::authorize::{MessagePage, consent};
+use super::authorize::consent;
 use super::claims::opaque_url;
 use super::client::{Client, client_id};
 use super::delegated::RequestedScopes;
@@ -18,7 +18,7 @@ use super::request::TokenForm;
 use super::sign_ins::{Delegation, Device, Progress};
 use super::tenant::find_authority;
 use super::{Refusal, RequestIds};
-use crate::pages::{is_same_origin, page};
+use crate::pages::{MessagePage, is_same_origin, page};
 use crate::state::State;
 
 /// No vowels and no characters that are mistaken for one another.

@@ -1,12 +1,16 @@
 //! Checking the tokens that Graph's own surface receives.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::claims::{opaque_url, pairwise_subject};
+use super::issue::sign;
 use crate::cloud::is_graph_host;
-use crate::directory::GRAPH_APP_ID;
+use crate::directory::{GRAPH_APP_ID, Tenant, User};
 use crate::state::State;
 
+/// What the portal may do at Graph for an administrator.
+const PORTAL_SCOPES: &str = "Application.ReadWrite.All AppRoleAssignment.ReadWrite.All DelegatedPermissionGrant.ReadWrite.All Directory.ReadWrite.All";
 /// Clocks may differ by five minutes.
 const SKEW_SECONDS: i64 = 300;
 
@@ -72,6 +76,35 @@ impl State {
         }
         caller(&claims).ok_or(GraphTokenError::Malformed)
     }
+}
+
+/// A token for Graph that speaks for `user` through the portal `app_id`, valid for five minutes.
+///
+/// The portal needs no sign-in page: whoever reaches the emulator administers it.
+pub(crate) fn sign_portal_token(
+    state: &State,
+    tenant: &Tenant,
+    user: &User,
+    app_id: Uuid,
+) -> Option<String> {
+    let now = state.now().as_second();
+    let claims = json!({
+        "aud": format!("https://{}", tenant.profile.graph_host()),
+        "iss": tenant.profile.v1_issuer(tenant.id),
+        "iat": now,
+        "nbf": now,
+        "exp": now.saturating_add(300),
+        "appid": app_id,
+        "appidacr": "2",
+        "idtyp": "user",
+        "oid": user.id,
+        "scp": PORTAL_SCOPES,
+        "sub": pairwise_subject(user, GRAPH_APP_ID),
+        "tid": tenant.id,
+        "upn": user.user_principal_name,
+        "ver": "1.0",
+    });
+    sign(state, Some(opaque_url(&state.random, 32)), true, &claims).ok()
 }
 
 fn is_graph_audience(audience: &str) -> bool {

@@ -7,10 +7,9 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde_json::json;
 
-use super::authorize::MessagePage;
 use super::claims::pairwise_subject;
 use crate::directory::{GRAPH_APP_ID, User};
-use crate::pages::page;
+use crate::pages::{MessagePage, page};
 use crate::replica::Place;
 use crate::state::State;
 
