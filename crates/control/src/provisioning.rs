@@ -19,8 +19,8 @@ use crate::identity::authorization::require;
 use crate::{Control, Error};
 
 pub(crate) use schedule::{
-    make_way, new_job, remove_application_when_idle, schedule_client_deletions,
-    schedule_client_updates, schedule_removal,
+    new_job, remove_application_when_idle, schedule_client_deletions, schedule_client_updates,
+    schedule_removal,
 };
 pub(crate) use waiting::{wait_for_jobs, wait_for_outcome};
 

@@ -13,7 +13,7 @@ use crate::application::find_owned;
 use crate::error::{NotPossible, Noun};
 use crate::key_manager::check_usable;
 use crate::open_connectors::connector_type;
-use crate::provisioning::{Deletion, make_way, new_job, schedule_removal, wait_for_jobs};
+use crate::provisioning::{Deletion, new_job, schedule_removal, wait_for_jobs};
 use crate::{Control, Error};
 
 impl KeyMappings<'_> {
@@ -63,7 +63,7 @@ impl KeyMappings<'_> {
         );
         let is_ours = updated.mode == CreateMode::Created;
         if is_ours {
-            make_way(&mut tx, &updated, &job).await?;
+            tx.schedule(&job).await?;
         }
         tx.commit().await?;
         if is_ours {
@@ -104,7 +104,7 @@ impl KeyMappings<'_> {
             &mapping,
             &actor.username,
         );
-        make_way(&mut tx, &mapping, &job).await?;
+        tx.schedule(&job).await?;
         let details = json!({ "consumerKey": mapping.consumer_key });
         tx.record_audit(
             &actor.username,

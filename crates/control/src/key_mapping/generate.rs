@@ -4,7 +4,7 @@ use connectors::contract::IssuedToken;
 use domain::SecretString;
 use domain::id::{ApplicationId, KeyMappingId};
 use domain::key_manager::KeyManager;
-use domain::key_mapping::{CreateMode, KeyMapping, KeyMappingState};
+use domain::key_mapping::{CreateMode, KeyMapping, KeyMappingState, KeyType};
 use domain::provisioning::{JobKind, JobState, ProvisioningJob};
 use domain::user::Actor;
 use serde_json::{Value, json};
@@ -21,7 +21,7 @@ use crate::identity::authorization::require;
 use crate::key_manager::resolve_for;
 use crate::open_connectors::connector_type;
 use crate::provisioning::{new_job, wait_for_outcome};
-use crate::{Error, Transaction};
+use crate::{Control, Error, Transaction};
 
 impl KeyMappings<'_> {
     /// Makes a client and waits for it as long as the configured patience lasts; then the job goes on without
@@ -85,7 +85,7 @@ impl KeyMappings<'_> {
             wanted.additional_properties,
         )?;
         let mapping = blank(
-            self,
+            control,
             application.id,
             &key_manager,
             wanted.key_type,
@@ -138,13 +138,12 @@ impl KeyMappings<'_> {
 }
 
 fn blank(
-    mappings: &KeyMappings<'_>,
+    control: &Control,
     application_id: ApplicationId,
     key_manager: &KeyManager,
-    key_type: domain::key_mapping::KeyType,
+    key_type: KeyType,
     settings: ClientSettings,
 ) -> KeyMapping {
-    let control = mappings.control;
     let now = control.clock().now();
     KeyMapping {
         id: KeyMappingId::generate(control.clock(), control.random()),

@@ -8,7 +8,7 @@ use domain::provider_failure::ProviderFailure;
 const FIRST: Duration = Duration::from_secs(1);
 
 /// Nothing waits longer than this, whatever a provider asks for.
-const LONGEST: Duration = Duration::from_secs(3_600);
+const LONGEST: Duration = Duration::from_hours(1);
 
 /// Doubles with every attempt (from 1), less up to half at random so that many jobs do not come back together;
 /// never sooner than the provider asked (`Retry-After`).
@@ -17,7 +17,7 @@ pub(super) fn delay(attempts: u32, failure: &ProviderFailure, random: &dyn Rando
     let full = FIRST.saturating_mul(1 << doublings).min(LONGEST);
     let mut byte = [0u8; 1];
     random.fill(&mut byte);
-    let jittered = full - full.mul_f64(f64::from(byte[0]) / 512.0);
+    let jittered = full.mul_f64(1.0 - f64::from(byte[0]) / 512.0);
     let asked = failure
         .retry_after
         .and_then(|wait| Duration::try_from(wait).ok())

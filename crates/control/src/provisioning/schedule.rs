@@ -46,7 +46,7 @@ pub(crate) async fn schedule_client_updates(
     for mapping in tx.key_mappings().list_of(application).await? {
         if mapping.mode == CreateMode::Created && mapping.state.is_live() {
             let job = new_job(tx.control(), JobKind::UpdateClient, &mapping, requested_by);
-            make_way(tx, &mapping, &job).await?;
+            tx.schedule(&job).await?;
             scheduled.push(job.id);
         }
     }
@@ -135,44 +135,6 @@ async fn cancel_creation(tx: &mut Transaction<'_>, job: ProvisioningJob) -> Resu
     };
     tx.jobs().update(&cancelled).await?;
     tx.touched_jobs();
-    Ok(())
-}
-
-/// Schedules `job` in front of a waiting removal of old secrets, which would otherwise hold it up for the whole
-/// grace period: that removal is put behind it again.
-pub(crate) async fn make_way(
-    tx: &mut Transaction<'_>,
-    mapping: &KeyMapping,
-    job: &ProvisioningJob,
-) -> Result<(), Error> {
-    let waiting: Vec<_> = tx
-        .jobs()
-        .list_of(mapping.id)
-        .await?
-        .into_iter()
-        .filter(|other| {
-            other.kind == JobKind::RotateSecret
-                && other.state == JobState::Ready
-                && other.due_at > job.due_at
-        })
-        .collect();
-    tx.schedule(job).await?;
-    for old in waiting {
-        let again = ProvisioningJob {
-            id: JobId::generate(tx.control().clock(), tx.control().random()),
-            created_at: job.created_at,
-            version: 1,
-            ..old.clone()
-        };
-        let journal = tx.jobs().journal(old.id).await?;
-        finish_unneeded(tx, old).await?;
-        tx.schedule(&again).await?;
-        for entry in journal {
-            tx.jobs()
-                .record(again.id, &entry.step, &entry.event, entry.at)
-                .await?;
-        }
-    }
     Ok(())
 }
 

@@ -93,8 +93,9 @@ async fn secrets_before(
     journal.started(LIST, json!({})).await?;
     let mut ours: Vec<ListedSecret> = secrets.list(&client).await?;
     ours.retain(|secret| secret.added_by_claviger);
-    ours.sort_by_key(|secret| std::cmp::Reverse(secret.starts_at));
-    let key_ids: Vec<String> = ours.into_iter().map(|secret| secret.key_id).collect();
+    // Where the provider tells no times, its list is taken to be in order of creation.
+    ours.sort_by_key(|secret| secret.starts_at);
+    let key_ids: Vec<String> = ours.into_iter().rev().map(|one| one.key_id).collect();
     journal.finished(LIST, json!({ "keyIds": key_ids })).await?;
     Ok(key_ids)
 }
@@ -114,6 +115,9 @@ async fn retire(
     }
     let control = tx.control();
     let mut job = new_job(control, JobKind::RotateSecret, mapping, JOB_ACTOR);
+    // Jobs of one mapping run in the order of their creation. This one comes into being when it is due, or it
+    // would hold up all others for the whole grace period.
+    job.created_at = due_at;
     job.due_at = due_at;
     tx.schedule(&job).await?;
     let intent = json!({ "keyIds": key_ids });
