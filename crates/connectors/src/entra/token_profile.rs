@@ -42,7 +42,7 @@ pub(super) fn token_profile(settings: &KeyManagerSettings) -> Result<TokenProfil
         issuers,
         certificates: settings.certificates.clone(),
         algorithms: vec![SignatureAlgorithm::RS256],
-        consumer_key_claims: consumer_key_claims(settings, accepts_both),
+        consumer_key_claims: consumer_key_claims(settings),
         scopes_claims: vec![if settings.scopes_claim.is_empty() {
             "scp".to_owned()
         } else {
@@ -53,20 +53,16 @@ pub(super) fn token_profile(settings: &KeyManagerSettings) -> Result<TokenProfil
     })
 }
 
-fn consumer_key_claims(settings: &KeyManagerSettings, accepts_both: bool) -> Vec<String> {
-    let configured = settings.consumer_key_claim.as_str();
-    let claims: &[&str] = match configured {
-        "" | VERSION_1_CLAIM | VERSION_2_CLAIM if accepts_both => {
-            &[VERSION_2_CLAIM, VERSION_1_CLAIM]
+/// `azp` and `appid` are the same thing in the two versions, so that a token of either is read whichever of them
+/// an administrator entered (WSO2's page names `appid` beside the version 2 issuer). A claim of another name is
+/// taken at its word.
+fn consumer_key_claims(settings: &KeyManagerSettings) -> Vec<String> {
+    match settings.consumer_key_claim.as_str() {
+        "" | VERSION_1_CLAIM | VERSION_2_CLAIM => {
+            vec![VERSION_2_CLAIM.to_owned(), VERSION_1_CLAIM.to_owned()]
         }
-        // A version 1 token has no `azp`: the connector's default would never match.
-        "" if tenant_issuer(&settings.issuer).is_some_and(|issuer| issuer.version == 1) => {
-            &[VERSION_1_CLAIM]
-        }
-        "" => &[VERSION_2_CLAIM],
-        configured => &[configured],
-    };
-    claims.iter().map(|&claim| claim.to_owned()).collect()
+        other => vec![other.to_owned()],
+    }
 }
 
 /// The configured issuer first, then the other version's of the same tenant and cloud.

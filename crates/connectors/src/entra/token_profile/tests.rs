@@ -36,25 +36,34 @@ fn accepting_both(issuer: &str, cloud: &str) -> KeyManagerSettings {
 fn by_default_exactly_the_configured_issuer_is_accepted() {
     let profile = token_profile(&with_issuer(&version_2())).unwrap();
     assert_eq!(profile.issuers, [version_2()]);
-    assert_eq!(profile.consumer_key_claims, ["azp"]);
     assert_eq!(profile.algorithms, [SignatureAlgorithm::RS256]);
     assert_eq!(profile.audience, AudienceRule::OwnClient);
 }
 
 #[test]
-fn a_version_1_issuer_brings_its_own_claim() {
-    let profile = token_profile(&with_issuer(&version_1())).unwrap();
-    assert_eq!(profile.issuers, [version_1()]);
-    assert_eq!(profile.consumer_key_claims, ["appid"]);
+fn azp_and_appid_are_the_same_claim_whichever_was_entered() {
+    for (issuer, claim) in [
+        (version_2(), ""),
+        (version_2(), "azp"),
+        (version_2(), "appid"),
+        (version_1(), "appid"),
+        (version_1(), ""),
+    ] {
+        let mut settings = with_issuer(&issuer);
+        settings.consumer_key_claim = claim.to_owned();
+        let profile = token_profile(&settings).unwrap();
+        assert_eq!(profile.issuers, [issuer]);
+        assert_eq!(profile.consumer_key_claims, ["azp", "appid"]);
+    }
 }
 
 #[test]
-fn a_configured_claim_stands_even_where_it_never_matches() {
+fn a_claim_of_another_name_is_taken_at_its_word() {
     let mut settings = with_issuer(&version_2());
-    settings.consumer_key_claim = "appid".to_owned();
+    settings.consumer_key_claim = "client_ref".to_owned();
     assert_eq!(
         token_profile(&settings).unwrap().consumer_key_claims,
-        ["appid"]
+        ["client_ref"]
     );
 }
 
