@@ -13,7 +13,7 @@ use uuid::Uuid;
 use crate::random::Random;
 
 const MAXIMUM_RULES: usize = 1000;
-const MAXIMUM_DELAY: Duration = Duration::from_secs(120);
+const MAXIMUM_DELAY: Duration = Duration::from_mins(2);
 
 /// A rule. A request fits when everything that is set fits; the first rule that fits acts.
 #[derive(Clone, Debug, Serialize, Deserialize)]

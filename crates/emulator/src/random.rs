@@ -42,7 +42,7 @@ impl Random {
     pub fn fill(&self, out: &mut [u8]) {
         match &self.source {
             Source::OperatingSystem => {
-                rand::fill(out).expect("the operating system gives randomness")
+                rand::fill(out).expect("the operating system gives randomness");
             }
             Source::Seeded {
                 seed,

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use crate::{
     clock::Clock,
     config::EmulatorConfig,
-    control_api, discovery, graph, passage,
+    control_api, discovery, graph, pages, passage,
     seed::AdministratorCredentials,
     state::State,
     tls::{DevelopmentAuthority, Server, server_config},
@@ -138,6 +138,7 @@ pub(crate) fn router(state: Arc<State>) -> Router {
         .merge(token_service::router())
         .merge(discovery::router())
         .merge(control_api::router())
+        .merge(pages::router(&state))
         .fallback(|| async { StatusCode::NOT_FOUND })
         .layer(middleware::from_fn_with_state(
             Arc::clone(&state),

@@ -16,6 +16,10 @@ use super::{
 /// An application registration.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[expect(
+    clippy::struct_field_names,
+    reason = "Microsoft Graph's property names"
+)]
 pub(crate) struct Application {
     /// The object id: neither the client id nor the service principal's id.
     pub(crate) id: Uuid,
@@ -151,6 +155,10 @@ pub(crate) struct ResourceAccess {
 /// Claims that are issued only on request.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[expect(
+    clippy::struct_field_names,
+    reason = "Microsoft Graph's property names"
+)]
 pub(crate) struct OptionalClaims {
     pub(crate) id_token: Vec<OptionalClaim>,
     pub(crate) access_token: Vec<OptionalClaim>,
@@ -199,6 +207,10 @@ pub(crate) struct RedirectUris {
 /// `informationalUrl`.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[expect(
+    clippy::struct_field_names,
+    reason = "Microsoft Graph's property names"
+)]
 pub(crate) struct InformationalUrl {
     pub(crate) logo_url: Option<String>,
     pub(crate) marketing_url: Option<String>,
@@ -218,6 +230,10 @@ pub(crate) struct ParentalControlSettings {
 /// `verifiedPublisher`.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[expect(
+    clippy::struct_field_names,
+    reason = "Microsoft Graph's property names"
+)]
 pub(crate) struct VerifiedPublisher {
     pub(crate) display_name: Option<String>,
     pub(crate) verified_publisher_id: Option<String>,

@@ -22,10 +22,9 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 pub(crate) use app_role::{AppRole, PermissionScope};
-pub(crate) use application::{
-    ApiApplication, Application, OptionalClaim, OptionalClaims, PreAuthorizedApplication,
-    RequiredResourceAccess, ResourceAccess,
-};
+#[cfg(test)]
+pub(crate) use application::OptionalClaims;
+pub(crate) use application::{Application, OptionalClaim, RequiredResourceAccess, ResourceAccess};
 pub(crate) use assignment::{AppRoleAssignment, PermissionGrant, link_id, link_target};
 pub(crate) use credential::{FederatedIdentityCredential, KeyCredential, PasswordCredential};
 pub(crate) use deleted_item::DeletedItem;
@@ -36,7 +35,7 @@ pub(crate) use service_principal::ServicePrincipal;
 pub(crate) use table::{Entity, Field, Table};
 pub use tenant::CloudProfile;
 pub(crate) use tenant::{AppManagementPolicy, Tenant, TenantPolicies};
-pub(crate) use transaction::{Change, Effect, EffectKind, Transaction};
+pub(crate) use transaction::{Change, Effect, Transaction};
 pub(crate) use user::User;
 
 use crate::replica::View;
@@ -116,16 +115,6 @@ impl Directory {
             self.applications.find(Field::UniqueName, name, view),
             tenant,
         )
-    }
-
-    /// The registration of `tenant` that has this App ID URI.
-    pub(crate) fn application_by_uri(
-        &self,
-        tenant: Uuid,
-        uri: &str,
-        view: View,
-    ) -> Option<Arc<Application>> {
-        first_of_tenant(self.applications.find(Field::Uri, uri, view), tenant)
     }
 
     /// The service principal of a client in `tenant`.

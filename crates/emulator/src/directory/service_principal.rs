@@ -13,6 +13,10 @@ use super::{
 /// An application's presence in a tenant. Roles, scopes and names mirror the application.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[expect(
+    clippy::struct_field_names,
+    reason = "Microsoft Graph's property names"
+)]
 pub(crate) struct ServicePrincipal {
     pub(crate) id: Uuid,
     pub(crate) tenant_id: Uuid,

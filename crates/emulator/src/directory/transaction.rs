@@ -34,7 +34,8 @@ pub(crate) enum Change {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Effect {
-    pub(crate) effect: EffectKind,
+    #[serde(rename = "effect")]
+    pub(crate) action: EffectKind,
     pub(crate) kind: Kind,
     pub(crate) id: Uuid,
 }
@@ -92,13 +93,13 @@ impl<'a> Transaction<'a> {
         );
         self.changes
             .push(Change::Put(T::object(Arc::clone(&value))));
-        let effect = if write == Write::Create {
+        let action = if write == Write::Create {
             EffectKind::Created
         } else {
             EffectKind::Updated
         };
         self.effects.push(Effect {
-            effect,
+            action,
             kind: T::KIND,
             id,
         });
@@ -115,7 +116,7 @@ impl<'a> Transaction<'a> {
         let removed = table.remove(id, schedule)?;
         self.changes.push(Change::Remove { kind: T::KIND, id });
         self.effects.push(Effect {
-            effect: EffectKind::Deleted,
+            action: EffectKind::Deleted,
             kind: T::KIND,
             id,
         });

@@ -8,6 +8,10 @@ use super::{Entity, Field, Kind, PasswordCredential};
 /// A person.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[expect(
+    clippy::struct_field_names,
+    reason = "Microsoft Graph's property names"
+)]
 pub(crate) struct User {
     pub(crate) id: Uuid,
     pub(crate) tenant_id: Uuid,

@@ -123,19 +123,18 @@ fn create(request: &Request<'_>, key: ServicePrincipalKey, end: End) -> Outcome 
         let user = directory
             .get::<User>(principal_id, request.view)
             .filter(|user| user.tenant_id == request.caller.tenant_id);
-        let (principal_display_name, principal_type, member_type) = match user {
-            Some(user) => (user.display_name.clone(), "User", "User"),
-            None => {
-                let principal = directory
-                    .get::<ServicePrincipal>(principal_id, request.view)
-                    .filter(|principal| principal.tenant_id == request.caller.tenant_id)
-                    .ok_or_else(not_valid)?;
-                (
-                    principal.display_name.clone(),
-                    "ServicePrincipal",
-                    "Application",
-                )
-            }
+        let (principal_display_name, principal_type, member_type) = if let Some(user) = user {
+            (user.display_name.clone(), "User", "User")
+        } else {
+            let principal = directory
+                .get::<ServicePrincipal>(principal_id, request.view)
+                .filter(|principal| principal.tenant_id == request.caller.tenant_id)
+                .ok_or_else(not_valid)?;
+            (
+                principal.display_name.clone(),
+                "ServicePrincipal",
+                "Application",
+            )
         };
         require_role(&resource, app_role_id, member_type)?;
         let held = directory.roles_of_principal(

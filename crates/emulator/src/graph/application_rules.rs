@@ -257,8 +257,8 @@ fn identifier_uris(
         }
     }
     // The rule holds for applications that go back from V2 to V1 too.
-    let went_back = previous.is_some_and(|previous| previous.wants_v2_tokens())
-        && !application.wants_v2_tokens();
+    let went_back =
+        previous.is_some_and(Application::wants_v2_tokens) && !application.wants_v2_tokens();
     if went_back {
         for uri in &application.identifier_uris {
             identifier_uri_form(uri, application, tenant)?;

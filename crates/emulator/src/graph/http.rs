@@ -44,8 +44,10 @@ pub(crate) fn router() -> Router<Arc<State>> {
 /// What is known of a request before it is understood.
 struct Envelope {
     request_id: String,
-    client_request_id: String,
-    echoes_client_request_id: bool,
+    /// The client's, else ours.
+    client_id: String,
+    /// Whether the client gave one, which is then echoed.
+    is_given: bool,
 }
 
 async fn serve(Shared(state): Shared<Arc<State>>, request: Request) -> Response {
@@ -289,8 +291,8 @@ impl Envelope {
             .and_then(|value| value.to_str().ok())
             .and_then(|text| Uuid::try_parse(text.trim()).ok());
         Self {
-            client_request_id: given.map_or_else(|| request_id.clone(), |id| id.to_string()),
-            echoes_client_request_id: given.is_some(),
+            client_id: given.map_or_else(|| request_id.clone(), |id| id.to_string()),
+            is_given: given.is_some(),
             request_id,
         }
     }
@@ -298,7 +300,7 @@ impl Envelope {
     fn ids(&self, state: &State) -> RequestIds<'_> {
         RequestIds {
             request_id: &self.request_id,
-            client_request_id: &self.client_request_id,
+            client_request_id: &self.client_id,
             now: state.now(),
         }
     }
@@ -352,8 +354,8 @@ impl Envelope {
             }
         };
         set("request-id", &self.request_id);
-        if self.echoes_client_request_id {
-            set("client-request-id", &self.client_request_id);
+        if self.is_given {
+            set("client-request-id", &self.client_id);
         }
         let diagnostic = json!({ "ServerInfo": {
             "DataCenter": "Emulator", "Slice": "E", "Ring": "1", "ScaleUnit": "000", "RoleInstance": "EMULATOR",

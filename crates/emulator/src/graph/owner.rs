@@ -150,7 +150,8 @@ fn list(request: &Request<'_>, directory: &Directory, owners: &[Uuid]) -> Outcom
     let items: Vec<_> = owners
         .iter()
         .filter_map(|&id| describe(request, directory, id))
-        .collect();
+        .map(|item| request.selected("directoryObject", item))
+        .collect::<Result<_, _>>()?;
     let context = format!("{}/$metadata#directoryObjects", request.base);
     Ok(Answer::ok(
         json!({ "@odata.context": context, "value": items }),

@@ -216,26 +216,3 @@ impl Caller {
             .any(|permission| self.permissions.contains(*permission))
     }
 }
-
-#[cfg(test)]
-impl Caller {
-    /// An application with these permissions.
-    pub(crate) fn application(
-        tenant_id: Uuid,
-        app_id: Uuid,
-        principal_id: Uuid,
-        permissions: &[&str],
-    ) -> Self {
-        Self {
-            tenant_id,
-            app_id,
-            principal_id,
-            permissions: permissions
-                .iter()
-                .map(|&permission| permission.to_owned())
-                .collect(),
-            is_delegated: false,
-            is_administrator: false,
-        }
-    }
-}

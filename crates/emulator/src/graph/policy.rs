@@ -101,7 +101,7 @@ fn apply(
             match one.get("restrictionType").and_then(Value::as_str) {
                 Some("passwordAddition") => policy.password_addition_blocked = is_on,
                 Some("passwordLifetime") if is_on => {
-                    policy.password_lifetime_days = Some(days(one)?)
+                    policy.password_lifetime_days = Some(days(one)?);
                 }
                 Some(
                     "passwordLifetime"

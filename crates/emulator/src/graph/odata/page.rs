@@ -146,11 +146,11 @@ fn narrowed<T: Stored>(
                 property,
                 comparison: super::Comparison::Equal,
                 literal: Literal::Text(value),
-            } => (field(property)?, value),
-            Filter::Any {
+            }
+            | Filter::Any {
                 property,
                 test: ElementTest::Is(value),
-            } => (field(property)?, value),
+            } => (field(property), value),
             Filter::StartsWith { property, prefix } if property == "displayName" => {
                 return Some(table.find_prefix(
                     source.tenant,
@@ -162,6 +162,8 @@ fn narrowed<T: Stored>(
             }
             _ => continue,
         };
+        // A property without an index is left to the scan, or to another part of the filter.
+        let Some(field) = field else { continue };
         let mut found: Vec<_> = table
             .find(field, value, view)
             .into_iter()
