@@ -120,7 +120,12 @@ impl<'a> Tokens<'a> {
         let settings = if actor.is_admin() {
             self.control.apis().get(actor, id).await?.settings
         } else {
-            self.control.apis().get_visible(actor, id).await?.api.settings
+            self.control
+                .apis()
+                .get_visible(actor, id)
+                .await?
+                .api
+                .settings
         };
         Ok((settings.context, settings.version))
     }

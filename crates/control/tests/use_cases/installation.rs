@@ -108,6 +108,11 @@ impl Installation {
         self.clock.advance_seconds(60);
     }
 
+    /// Another control plane over the same database.
+    pub(crate) fn another_process(&self) -> Control {
+        Control::new(self.dependencies.clone())
+    }
+
     /// Carries out everything that is due now.
     pub(crate) async fn work(&self) -> usize {
         self.control.jobs().run_due().await.unwrap()

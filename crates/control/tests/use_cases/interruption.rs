@@ -23,6 +23,7 @@ pub(crate) struct Interruption {
     calls_left: Mutex<Option<u32>>,
     /// The process is as good as dead.
     pub(crate) happened: Notify,
+    resumed: Notify,
 }
 
 impl Interruption {
@@ -33,6 +34,12 @@ impl Interruption {
 
     pub(crate) fn never(&self) {
         *self.calls_left.lock().unwrap() = None;
+    }
+
+    /// It was only a long pause: the process goes on where it stood.
+    pub(crate) fn end(&self) {
+        self.never();
+        self.resumed.notify_one();
     }
 
     async fn pass(&self) {
@@ -49,7 +56,7 @@ impl Interruption {
         };
         if stops {
             self.happened.notify_one();
-            std::future::pending::<()>().await;
+            self.resumed.notified().await;
         }
     }
 }

@@ -225,22 +225,70 @@ async fn keys_that_are_still_being_made_can_be_deleted() {
 
 #[tokio::test]
 async fn a_cancelled_creation_stops_at_its_next_step_and_is_undone() {
+    // The runner pauses before the client is made, between making and noting it, and at the very end.
+    for journal_calls in 0..=4 {
+        let installation = Installation::without_runner().await;
+        let (application, id) = installation.asks_for_keys().await;
+        installation.interruption.after_journal_calls(journal_calls);
+        let control = installation.control.clone();
+        let working = tokio::spawn(async move { control.jobs().run_due().await.unwrap() });
+        installation.interruption.happened.notified().await;
+        let mappings = installation.control.key_mappings();
+        let deletion = mappings.delete(&ann(), application.id, id).await;
+        assert_eq!(deletion.unwrap(), Deletion::Pending);
+
+        installation.interruption.end();
+        // Taken up twice: the creation that was cut short, and its undoing, without waiting for a lease.
+        assert_eq!(working.await.unwrap(), 2);
+        assert!(installation.server.clients().is_empty());
+        assert!(installation.mapping(&application).await.is_none());
+        let added = installation.server.calls();
+        let added = added.iter().filter(|call| **call == "add secret").count();
+        assert_eq!(added, usize::from(journal_calls >= 3));
+    }
+}
+
+#[tokio::test]
+async fn two_runners_over_one_database_do_every_job_once() {
     let installation = Installation::without_runner().await;
-    let (application, id) = installation.asks_for_keys().await;
-    // The runner stands still in the middle of its work while the keys are deleted.
-    installation.interruption.after_journal_calls(1);
+    installation.creates_key_manager("entra").await;
+    let applications = installation.control.applications();
+    for name in ["one", "two", "three", "four", "five", "six"] {
+        let application = applications
+            .create(&ann(), application_settings(name))
+            .await
+            .unwrap();
+        installation.asks_again(&application).await;
+    }
+    let other = installation.another_process();
+    let other_jobs = other.jobs();
+    let (first, second) = tokio::join!(installation.work(), other_jobs.run_due());
+    assert_eq!(first + second.unwrap(), 6);
+    let calls = installation.server.calls();
+    let created = calls.iter().filter(|call| **call == "create client");
+    assert_eq!(created.count(), 6);
+    assert_eq!(installation.server.clients().len(), 6);
+}
+
+#[tokio::test]
+async fn a_runner_that_is_told_to_stop_stops_and_the_next_one_goes_on() {
+    let installation = Installation::without_runner().await;
+    let (application, _) = installation.asks_for_keys().await;
     let control = installation.control.clone();
-    let working = tokio::spawn(async move { control.jobs().run_due().await.unwrap() });
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let running = tokio::spawn(async move {
+        let shutdown = async {
+            let _ = stopped.await;
+        };
+        control.jobs().run(shutdown).await;
+    });
+    installation.interruption.after_journal_calls(0);
     installation.interruption.happened.notified().await;
-    let mappings = installation.control.key_mappings();
-    mappings.delete(&ann(), application.id, id).await.unwrap();
-    assert_eq!(installation.server.clients().len(), 1);
-    working.abort();
-    installation.interruption.never();
-    installation.clock.advance_seconds(60);
-    installation.work().await;
-    assert!(installation.server.clients().is_empty());
-    assert!(installation.mapping(&application).await.is_none());
+    stop.send(()).unwrap();
+    // The step at hand is given time to end.
+    installation.interruption.end();
+    running.await.unwrap();
+    installation.has_one_working_client(&application).await;
 }
 
 #[tokio::test]
