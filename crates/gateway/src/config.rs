@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::cors::CorsPolicy;
+
 #[derive(Clone, Debug)]
 pub struct GatewayConfig {
     /// Port 0 takes any free one.
@@ -24,6 +26,8 @@ pub struct GatewayConfig {
     /// Bound of the cache of verified tokens, in bytes; 0 turns it off.
     pub token_cache_bytes: u64,
     pub forwarded: ForwardedPolicy,
+    /// For all APIs; `None` leaves browsers' questions to the APIs.
+    pub cors: Option<CorsPolicy>,
 }
 
 /// Certificate chain and private key, PEM.
@@ -106,6 +110,7 @@ impl Default for GatewayConfig {
             clock_leeway: Duration::from_mins(1),
             token_cache_bytes: 64 * 1024 * 1024,
             forwarded: ForwardedPolicy::default(),
+            cors: None,
         }
     }
 }

@@ -3,19 +3,24 @@
 //! The order is WSO2's where a client can see it. Every check is here or called from here; everything that is not
 //! allowed by it is refused. Waiting is the caller's business: an unknown key is handed back as [`Stop::NeedsKey`].
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use domain::api::{Operation, Verb};
+use domain::id::SubscriptionId;
 use domain::key_mapping::KeyType;
 use domain::snapshot::ApplicationEntry;
 use domain::subscription::SubscriptionStatus;
+use domain::throttling_policy::PolicyLevel;
 use domain::token_profile::{AudienceRule, SignatureAlgorithm};
 use http::{HeaderMap, Method};
 
+use crate::cors::{CorsPolicy, is_preflight};
 use crate::credential::bearer_token;
 use crate::identity::{ConsumerKey, Identity};
 use crate::key_manager::KeyManager;
 use crate::key_set::{KeySet, KeySource};
+use crate::limits::{Counted, Limit, LimitTable};
 use crate::refusal::{Reason, Refusal};
 use crate::request_path::RequestPath;
 use crate::route::{NoResource, Route};
@@ -41,11 +46,16 @@ pub(crate) struct Ground<'g> {
     pub(crate) cache: Option<&'g TokenCache>,
     /// Seconds since 1970.
     pub(crate) now: i64,
+    /// Nanoseconds since 1970.
+    pub(crate) instant: u64,
     /// Seconds.
     pub(crate) leeway: i64,
     /// Bytes.
     pub(crate) longest_token: usize,
     pub(crate) unknown_key: UnknownKey,
+    pub(crate) cors: Option<&'g CorsPolicy>,
+    /// `None` counts nothing.
+    pub(crate) limits: Option<&'g LimitTable>,
 }
 
 /// What to do about a key id that the key set does not hold.
@@ -76,6 +86,7 @@ pub(crate) struct Caller {
     /// `None` where the API needs no subscription and the client is not known here.
     pub(crate) application: Option<Arc<ApplicationEntry>>,
     pub(crate) key_type: KeyType,
+    pub(crate) subscription_id: Option<SubscriptionId>,
     /// Business plan.
     pub(crate) subscription_policy: Option<Arc<str>>,
 }
@@ -84,7 +95,12 @@ pub(crate) struct Caller {
 #[derive(Debug)]
 pub(crate) enum Stop {
     Refused(Box<Refusal>),
-    NeedsKey { set: Arc<KeySet>, key_id: String },
+    NeedsKey {
+        set: Arc<KeySet>,
+        key_id: String,
+    },
+    /// A browser asks what it may do here: these verbs.
+    Preflight(BTreeSet<Verb>),
 }
 
 /// Decides a request.
@@ -102,15 +118,31 @@ pub(crate) fn decide<T: Trace>(
         Route::find(ground.snapshot, &path).ok_or_else(|| stop(Reason::ApiUnknown, trace))?;
     trace.saw(Fact::Api(route.api));
     if route.api.entry.blocked {
-        return Err(stop(Reason::ApiBlocked, trace));
+        return Err(refuse(Check::Route, Reason::ApiBlocked, route.api, trace));
+    }
+    // Before authentication: a preflight carries no credential. An API that offers OPTIONS itself is asked itself.
+    if ground.cors.is_some() && is_preflight(request.method, request.headers) {
+        let offered = route.offered(&path);
+        if !offered.is_empty() && !offered.contains(&Verb::Options) {
+            return Err(Stop::Preflight(offered));
+        }
     }
     let operation = match route.resource(Verb::parse(request.method.as_str()), &path) {
         Ok(operation) => operation,
-        Err(NoResource::Path) => return Err(stop(Reason::ResourceUnknown, trace)),
+        Err(NoResource::Path) => {
+            return Err(refuse(
+                Check::Route,
+                Reason::ResourceUnknown,
+                route.api,
+                trace,
+            ));
+        }
         Err(NoResource::Verb(offered)) => {
             trace.failed(Check::Route, Reason::VerbUnknown);
             return Err(Stop::refused(
-                Refusal::new(Reason::VerbUnknown).offering(offered),
+                Refusal::new(Reason::VerbUnknown)
+                    .of(&route.api.entry)
+                    .offering(offered),
             ));
         }
     };
@@ -135,6 +167,7 @@ pub(crate) fn decide<T: Trace>(
         })?;
         (None, key_type)
     };
+    limits(operation, route.api, caller.as_ref(), ground)?;
     Ok(Admission {
         api: Arc::clone(route.api),
         key_type,
@@ -460,6 +493,7 @@ fn subscriber<T: Trace>(
             key_manager: Arc::clone(key_manager),
             application: None,
             key_type: open_resource_endpoint(api).unwrap_or(KeyType::Production),
+            subscription_id: None,
             subscription_policy: None,
         });
     };
@@ -484,6 +518,7 @@ fn subscriber<T: Trace>(
         key_manager: Arc::clone(key_manager),
         application: Some(Arc::clone(application)),
         key_type: mapping.key_type,
+        subscription_id: subscription.map(|one| one.id),
         subscription_policy: subscription.map(|one| Arc::clone(&one.throttling_policy)),
     })
 }
@@ -518,6 +553,54 @@ fn scopes<T: Trace>(
     trace.failed(Check::Scopes, Reason::ScopeMissing);
     let refusal = Refusal::new(Reason::ScopeMissing).of(&api.entry);
     Err(Stop::refused(refusal.needing(&operation.scopes)))
+}
+
+/// WSO2's order: the API as a whole or else the resource, then the subscription, then the application. Asked last:
+/// a request that is refused for anything else is not counted.
+fn limits(
+    operation: &Operation,
+    api: &Api,
+    caller: Option<&Caller>,
+    ground: &Ground<'_>,
+) -> Result<(), Stop> {
+    let Some(table) = ground.limits else {
+        return Ok(());
+    };
+    let limit = |level, policy: Option<&str>| ground.snapshot.limit(level, policy?);
+    let mut limits: Vec<Limit> = Vec::new();
+    let mut count = |counted, policy| limits.push(Limit { counted, policy });
+    if let Some(policy) = &api.entry.api_throttling_policy {
+        if let Some(policy) = limit(PolicyLevel::Api, Some(policy)) {
+            count(Counted::Api(api.entry.id), policy);
+        }
+    } else if let Some(policy) = limit(PolicyLevel::Api, operation.throttling_policy.as_deref()) {
+        let target = operation.target.as_str().into();
+        count(
+            Counted::Resource(api.entry.id, operation.verb, target),
+            policy,
+        );
+    }
+    if let Some(caller) = caller {
+        let plan = caller.subscription_policy.as_deref();
+        if let Some(id) = caller.subscription_id
+            && let Some(policy) = limit(PolicyLevel::Subscription, plan)
+        {
+            count(Counted::Subscription(id), policy);
+        }
+        if let Some(application) = &caller.application
+            && let Some(policy) = limit(
+                PolicyLevel::Application,
+                Some(&application.throttling_policy),
+            )
+        {
+            count(Counted::Application(application.id), policy);
+        }
+    }
+    table.take(&limits, ground.instant).map_err(|over| {
+        let seconds = over.next_access.div_ceil(1_000_000_000);
+        let refusal = Refusal::new(over.reason).of(&api.entry);
+        Stop::refused(refusal.until(i64::try_from(seconds).unwrap_or(i64::MAX)))
+    })
 }
 
 fn pass<V, T: Trace>(

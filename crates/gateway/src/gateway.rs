@@ -1,13 +1,15 @@
 //! The gateway as its owner sees it: started, fed with snapshots, asked, stopped.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use arc_swap::ArcSwap;
+use domain::api::Verb;
 use domain::explanation::Explanation;
-use domain::id::KeyManagerId;
+use domain::id::{ApiId, KeyManagerId};
 use domain::snapshot::{SnapshotRevision, SnapshotUpdate};
 use domain::{Clock, SecretString};
 use http::header::HeaderName;
@@ -21,9 +23,11 @@ use crate::decide::{Admission, Caller, Ground, RequestParts, Stop, UnknownKey, a
 use crate::explain::{ExplainRequest, ExplainTarget, Recorder};
 use crate::key_set::refresh::{self, KeySetSource};
 use crate::key_set::{KeySets, KeySource, seconds};
+use crate::limits::LimitTable;
+use crate::metrics::{Metrics, gauge};
 use crate::proxy::{Proxy, ProxyError, TlsError};
 use crate::refusal::{Reason, Refusal};
-use crate::snapshot::{OutOfOrder, Snapshot};
+use crate::snapshot::{Api, OutOfOrder, Snapshot};
 use crate::token_cache::TokenCache;
 use crate::trace::{Check, Fact, NoTrace, Trace};
 
@@ -33,8 +37,13 @@ pub struct Gateway {
     proxy: Proxy,
     /// One change after the other.
     changing: Mutex<()>,
-    stop_key_sets: Option<oneshot::Sender<()>>,
-    key_set_thread: Option<thread::JoinHandle<()>>,
+    key_sets_thread: Mutex<Option<KeySetsThread>>,
+}
+
+struct KeySetsThread {
+    /// Dropping it ends the thread.
+    stop: oneshot::Sender<()>,
+    thread: thread::JoinHandle<()>,
 }
 
 /// What the gateway cannot make itself.
@@ -93,8 +102,18 @@ pub(crate) struct Core {
     snapshot: ArcSwap<Snapshot>,
     generation: AtomicU64,
     cache: Option<TokenCache>,
+    limits: LimitTable,
+    pub(crate) metrics: Metrics,
     key_sets: Arc<KeySets>,
     pub(crate) requests_in_progress: AtomicU64,
+}
+
+/// A request that does not go to an upstream.
+#[derive(Debug)]
+pub(crate) enum Turned {
+    Refused(Refusal),
+    /// A browser's question: what the path offers.
+    Preflight(BTreeSet<Verb>),
 }
 
 impl Gateway {
@@ -114,6 +133,8 @@ impl Gateway {
             snapshot: ArcSwap::from_pointee(Snapshot::empty()),
             generation: AtomicU64::new(0),
             cache: TokenCache::with_bytes(config.token_cache_bytes),
+            limits: LimitTable::new(),
+            metrics: Metrics::default(),
             key_sets: Arc::clone(&key_sets),
             requests_in_progress: AtomicU64::new(0),
             config,
@@ -137,8 +158,10 @@ impl Gateway {
             core,
             proxy,
             changing: Mutex::new(()),
-            stop_key_sets: Some(stop_key_sets),
-            key_set_thread: Some(key_set_thread),
+            key_sets_thread: Mutex::new(Some(KeySetsThread {
+                stop: stop_key_sets,
+                thread: key_set_thread,
+            })),
         })
     }
 
@@ -224,6 +247,105 @@ impl Gateway {
         }
     }
 
+    /// All figures in Prometheus' text format (version 0.0.4).
+    pub fn metrics(&self) -> String {
+        let mut text = String::with_capacity(8 * 1024);
+        self.write_metrics(&mut text)
+            .expect("writing to a String cannot fail");
+        text
+    }
+
+    fn write_metrics(&self, text: &mut String) -> std::fmt::Result {
+        let snapshot = self.core.snapshot.load_full();
+        self.core.metrics.write(text, |id| {
+            let api = &snapshot.api(id)?.entry;
+            Some((api.name.clone(), api.version.clone()))
+        })?;
+        let status = self.status();
+        let count = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
+        let large = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+        let (hits, misses) = self.core.cache.as_ref().map_or((0, 0), TokenCache::lookups);
+        for (name, help, value) in [
+            (
+                "requests_in_progress",
+                "Requests under way.",
+                large(status.requests_in_progress),
+            ),
+            (
+                "snapshot_revision",
+                "Revision that decides.",
+                status.revision.0,
+            ),
+            ("snapshot_apis", "Deployed APIs.", count(status.apis)),
+            (
+                "snapshot_applications",
+                "Applications.",
+                count(status.applications),
+            ),
+            (
+                "snapshot_consumer_keys",
+                "Live consumer keys.",
+                count(status.consumer_keys),
+            ),
+            (
+                "snapshot_subscriptions",
+                "Subscriptions.",
+                count(status.subscriptions),
+            ),
+            (
+                "token_cache_entries",
+                "Verified tokens.",
+                count(status.cached_tokens),
+            ),
+            (
+                "token_cache_bytes",
+                "Their size.",
+                large(status.cached_token_bytes),
+            ),
+            (
+                "token_cache_hits",
+                "Tokens found verified, since the start.",
+                large(hits),
+            ),
+            (
+                "token_cache_misses",
+                "Tokens not found verified, since the start.",
+                large(misses),
+            ),
+        ] {
+            gauge(
+                text,
+                &format!("claviger_gateway_{name}"),
+                help,
+                &[(None, value)],
+            )?;
+        }
+        let now = self.core.clock.now().as_second();
+        let key_sets = self.key_set_status();
+        let labelled = |value: fn(&KeyManagerKeys, i64) -> Option<i64>| -> Vec<_> {
+            let values = key_sets.iter().filter_map(|one| {
+                Some((Some(("key_manager", one.name.as_str())), value(one, now)?))
+            });
+            values.collect()
+        };
+        let ages = labelled(|one, now| Some(now - one.fetched_at?.as_second()));
+        gauge(
+            text,
+            "claviger_gateway_key_set_age_seconds",
+            "Since the provider last gave the key set.",
+            &ages,
+        )?;
+        let keys = labelled(|one, _| i64::try_from(one.key_ids.len()).ok());
+        gauge(text, "claviger_gateway_keys", "Verification keys.", &keys)?;
+        let failing = labelled(|one, _| Some(i64::from(one.last_error.is_some())));
+        gauge(
+            text,
+            "claviger_gateway_key_set_failing",
+            "1 while the last fetch failed.",
+            &failing,
+        )
+    }
+
     /// Takes another certificate; connections that stand keep theirs. An error leaves the old one in use, also
     /// when the gateway serves plain HTTP.
     pub fn reload_tls(&self, identity: &TlsIdentity) -> Result<(), TlsError> {
@@ -231,10 +353,16 @@ impl Gateway {
     }
 
     /// Accepts no more connections, lets accepted requests finish within the drain time, and ends all threads.
-    pub async fn stop(mut self) {
+    /// A second call has nothing left to do.
+    pub async fn stop(&self) {
         self.proxy.stop().await;
-        drop(self.stop_key_sets.take());
-        if let Some(thread) = self.key_set_thread.take() {
+        let running = self
+            .key_sets_thread
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(KeySetsThread { stop, thread }) = running {
+            drop(stop);
             // It ends at its next turn; joining must not hold up the caller's runtime.
             let _ = tokio::task::spawn_blocking(move || thread.join()).await;
         }
@@ -243,19 +371,22 @@ impl Gateway {
 
 impl Core {
     /// Decides, and where a key is missing refreshes its set and decides again, once.
-    pub(crate) async fn decide(&self, request: &RequestParts<'_>) -> Result<Admission, Refusal> {
-        match self.decide_now(request, UnknownKey::Ask) {
-            Ok(admission) => return Ok(admission),
-            Err(Stop::Refused(refusal)) => return Err(*refusal),
-            Err(Stop::NeedsKey { set, key_id }) => {
-                self.key_sets.refresh_for_unknown_key(&set, &key_id).await;
-            }
+    pub(crate) async fn decide(&self, request: &RequestParts<'_>) -> Result<Admission, Turned> {
+        let mut decision = self.decide_now(request, UnknownKey::Ask);
+        if let Err(Stop::NeedsKey { set, key_id }) = &decision {
+            self.key_sets.refresh_for_unknown_key(set, key_id).await;
+            decision = self.decide_now(request, UnknownKey::Refuse);
         }
-        self.decide_now(request, UnknownKey::Refuse)
-            .map_err(|stop| match stop {
-                Stop::Refused(refusal) => *refusal,
-                Stop::NeedsKey { .. } => Refusal::new(Reason::KeyIdUnknown),
-            })
+        decision.map_err(|stop| match stop {
+            Stop::Refused(refusal) => Turned::Refused(*refusal),
+            Stop::Preflight(verbs) => Turned::Preflight(verbs),
+            Stop::NeedsKey { .. } => Turned::Refused(Refusal::new(Reason::KeyIdUnknown)),
+        })
+    }
+
+    /// For the log: the API of a refusal, if it is still deployed.
+    pub(crate) fn api(&self, id: ApiId) -> Option<Arc<Api>> {
+        self.snapshot.load().api(id).cloned()
     }
 
     fn decide_now(
@@ -264,7 +395,11 @@ impl Core {
         unknown_key: UnknownKey,
     ) -> Result<Admission, Stop> {
         let snapshot = self.snapshot.load();
-        let ground = self.ground(&snapshot, self.cache.as_ref(), unknown_key);
+        let ground = Ground {
+            cache: self.cache.as_ref(),
+            limits: Some(&self.limits),
+            ..self.ground(&snapshot, unknown_key)
+        };
         decide(request, &ground, &mut NoTrace)
     }
 
@@ -275,11 +410,11 @@ impl Core {
             // The guard of the snapshot must not be held while waiting.
             let (outcome, explanation) = {
                 let snapshot = self.snapshot.load_full();
-                let ground = self.ground(&snapshot, None, unknown_key);
+                let ground = self.ground(&snapshot, unknown_key);
                 let outcome = explained_decision(request, &ground, &mut recorder);
                 let refusal = match &outcome {
                     Err(Stop::Refused(refusal)) => Some(refusal.as_ref()),
-                    Err(Stop::NeedsKey { .. }) | Ok(()) => None,
+                    Err(Stop::NeedsKey { .. } | Stop::Preflight(_)) | Ok(()) => None,
                 };
                 let explanation = recorder.explanation(refusal, &snapshot, ground.now);
                 (outcome, explanation)
@@ -289,24 +424,24 @@ impl Core {
                     self.key_sets.refresh_for_unknown_key(&set, &key_id).await;
                     unknown_key = UnknownKey::Refuse;
                 }
-                Ok(()) | Err(Stop::Refused(_)) => return explanation,
+                Ok(()) | Err(Stop::Refused(_) | Stop::Preflight(_)) => return explanation,
             }
         }
     }
 
-    fn ground<'g>(
-        &self,
-        snapshot: &'g Snapshot,
-        cache: Option<&'g TokenCache>,
-        unknown_key: UnknownKey,
-    ) -> Ground<'g> {
+    /// Without memory: nothing is cached, nothing counted.
+    fn ground<'g>(&'g self, snapshot: &'g Snapshot, unknown_key: UnknownKey) -> Ground<'g> {
+        let now = self.clock.now();
         Ground {
             snapshot,
-            cache,
-            now: self.clock.now().as_second(),
+            cache: None,
+            now: now.as_second(),
+            instant: u64::try_from(now.as_nanosecond()).unwrap_or_default(),
             leeway: seconds(self.config.clock_leeway),
             longest_token: self.config.limits.token,
             unknown_key,
+            cors: self.config.cors.as_ref(),
+            limits: None,
         }
     }
 }

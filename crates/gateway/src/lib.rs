@@ -6,6 +6,7 @@
 
 mod claims;
 mod config;
+mod cors;
 mod credential;
 mod decide;
 mod explain;
@@ -13,6 +14,8 @@ mod gateway;
 mod identity;
 mod key_manager;
 mod key_set;
+mod limits;
+mod metrics;
 mod proxy;
 mod refusal;
 mod request_path;
@@ -27,6 +30,7 @@ mod upstream;
 mod verify;
 
 pub use config::{ForwardedPolicy, GatewayConfig, KeySetConfig, Limits, Timeouts, TlsIdentity};
+pub use cors::{AllowedOrigins, CorsPolicy};
 pub use explain::{ExplainRequest, ExplainTarget};
 pub use gateway::{Gateway, GatewayDependencies, GatewayStatus, KeyManagerKeys, StartError};
 pub use key_set::LARGEST_KEY_SET;

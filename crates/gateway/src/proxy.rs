@@ -15,7 +15,7 @@ mod tunnel;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use arc_swap::ArcSwapOption;
@@ -35,7 +35,8 @@ pub(crate) struct Proxy {
     local_addr: SocketAddr,
     tls: Arc<ArcSwapOption<ServerConfig>>,
     stopping: watch::Sender<bool>,
-    workers: Vec<WorkerThread>,
+    /// Empty once they were told to stop.
+    workers: Mutex<Vec<WorkerThread>>,
 }
 
 struct WorkerThread {
@@ -80,15 +81,15 @@ impl Proxy {
         }
 
         let (stopping, _) = watch::channel(false);
-        let mut proxy = Self {
+        let proxy = Self {
             local_addr,
             tls,
             stopping,
-            workers: Vec::new(),
+            workers: Mutex::default(),
         };
         for (index, listener) in listeners.into_iter().enumerate() {
             let worker = proxy.spawn(core, &upstream_tls, index, listener);
-            proxy.workers.push(worker.map_err(ProxyError::Thread)?);
+            proxy.workers().push(worker.map_err(ProxyError::Thread)?);
         }
         Ok(proxy)
     }
@@ -105,12 +106,17 @@ impl Proxy {
         Ok(())
     }
 
-    pub(crate) async fn stop(self) {
+    pub(crate) async fn stop(&self) {
         self.stopping.send_replace(true);
-        for worker in self.workers {
+        let workers = std::mem::take(&mut *self.workers());
+        for worker in workers {
             let _ = worker.ended.await;
             let _ = tokio::task::spawn_blocking(move || worker.thread.join()).await;
         }
+    }
+
+    fn workers(&self) -> MutexGuard<'_, Vec<WorkerThread>> {
+        self.workers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn spawn(

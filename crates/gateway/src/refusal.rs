@@ -7,8 +7,9 @@ use std::collections::BTreeSet;
 
 use bytes::Bytes;
 use domain::api::Verb;
+use domain::id::ApiId;
 use domain::snapshot::ApiEntry;
-use http::header::{ALLOW, CONTENT_TYPE, WWW_AUTHENTICATE};
+use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, Response, StatusCode};
 use serde::Serialize;
 
@@ -108,6 +109,11 @@ reasons! {
     KeyTypeWithoutEndpoint = "key_type_without_endpoint" => KEY_TYPE,
     ScopeMissing = "scope_missing" => SCOPE,
 
+    ApiLimit = "api_limit" => API_LIMIT,
+    ResourceLimit = "resource_limit" => RESOURCE_LIMIT,
+    SubscriptionLimit = "subscription_limit" => SUBSCRIPTION_LIMIT,
+    ApplicationLimit = "application_limit" => APPLICATION_LIMIT,
+
     RequestTooLarge = "request_too_large" => PAYLOAD_TOO_LARGE,
     /// The client stopped sending its body.
     RequestTimeout = "request_timeout" => REQUEST_TIMEOUT,
@@ -134,6 +140,8 @@ enum Form {
     Authentication,
     /// `{code, type, message, description}`; the hint is the description.
     Status(&'static str),
+    /// `{code, message, description, nextAccessTime}`.
+    Throttled,
 }
 
 impl Class {
@@ -168,6 +176,22 @@ impl Class {
         }
     }
 }
+
+/// WSO2's order: API or resource, subscription, application.
+const fn throttled(code: &'static str) -> Class {
+    Class {
+        code,
+        status: StatusCode::TOO_MANY_REQUESTS,
+        message: "Message throttled out",
+        hint: None,
+        form: Form::Throttled,
+    }
+}
+
+static API_LIMIT: Class = throttled("900800");
+static RESOURCE_LIMIT: Class = throttled("900802");
+static APPLICATION_LIMIT: Class = throttled("900803");
+static SUBSCRIPTION_LIMIT: Class = throttled("900804");
 
 const REPORT: &str = "Status report";
 
@@ -298,6 +322,7 @@ pub struct Refusal {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct RefusingApi {
+    id: ApiId,
     base_path: String,
     version: String,
     header: String,
@@ -309,6 +334,8 @@ enum Detail {
     None,
     Verbs(BTreeSet<Verb>),
     Scopes(Vec<String>),
+    /// When the next request may pass, seconds since 1970.
+    NextAccess(i64),
 }
 
 impl Refusal {
@@ -322,11 +349,17 @@ impl Refusal {
 
     pub(crate) fn of(mut self, api: &ApiEntry) -> Self {
         self.api = Some(RefusingApi {
+            id: api.id,
             base_path: format!("{}/{}", api.context, api.version),
             version: api.version.clone(),
             header: header_name_as_written(&api.authorization_header),
         });
         self
+    }
+
+    /// The API, where one was found.
+    pub(crate) fn api_id(&self) -> Option<ApiId> {
+        self.api.as_ref().map(|api| api.id)
     }
 
     pub(crate) fn offering(mut self, verbs: BTreeSet<Verb>) -> Self {
@@ -336,6 +369,11 @@ impl Refusal {
 
     pub(crate) fn needing(mut self, scopes: &[String]) -> Self {
         self.detail = Detail::Scopes(scopes.to_vec());
+        self
+    }
+
+    pub(crate) fn until(mut self, next_access: i64) -> Self {
+        self.detail = Detail::NextAccess(next_access);
         self
     }
 
@@ -356,6 +394,13 @@ impl Refusal {
         if let Some(challenge) = self.challenge() {
             headers.insert(WWW_AUTHENTICATE, challenge);
         }
+        if let Detail::NextAccess(at) = self.detail
+            && let Some(date) =
+                utc(at).map(|at| at.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string())
+            && let Ok(date) = HeaderValue::from_str(&date)
+        {
+            headers.insert(RETRY_AFTER, date);
+        }
         if let Detail::Verbs(verbs) = &self.detail {
             let verbs: Vec<_> = verbs.iter().map(|verb| verb.as_str()).collect();
             if let Ok(allow) = HeaderValue::from_str(&verbs.join(", ")) {
@@ -375,10 +420,25 @@ impl Refusal {
             #[serde(skip_serializing_if = "str::is_empty")]
             message: &'b str,
             description: &'b str,
+            #[serde(rename = "nextAccessTime", skip_serializing_if = "Option::is_none")]
+            next_access_time: Option<&'b str>,
         }
         let class = self.reason.class();
+        let next_access_time = match self.detail {
+            Detail::NextAccess(at) => {
+                utc(at).map(|at| at.strftime("%Y-%b-%d %H:%M:%S+0000 UTC").to_string())
+            }
+            Detail::None | Detail::Verbs(_) | Detail::Scopes(_) => None,
+        };
         let (kind, description) = match class.form {
             Form::Authentication => (None, self.authentication_description(class)),
+            Form::Throttled => (
+                None,
+                format!(
+                    "You have exceeded your quota .You can access API after {}",
+                    next_access_time.as_deref().unwrap_or_default()
+                ),
+            ),
             Form::Status(kind) => (Some(kind), class.hint.unwrap_or_default().to_owned()),
         };
         let body = Body {
@@ -386,6 +446,7 @@ impl Refusal {
             kind,
             message: class.message,
             description: &description,
+            next_access_time: next_access_time.as_deref(),
         };
         serde_json::to_vec(&body)
             .expect("a struct of strings is always JSON")
@@ -440,6 +501,10 @@ impl Refusal {
             _ => None,
         }
     }
+}
+
+fn utc(seconds: i64) -> Option<jiff::Timestamp> {
+    jiff::Timestamp::from_second(seconds).ok()
 }
 
 /// `x-api-token` as people write it: `X-Api-Token`.

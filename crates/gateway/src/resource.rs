@@ -101,6 +101,20 @@ impl ResourceTree {
     }
 }
 
+impl ResourceTree {
+    /// What a path offers; empty when no template matches.
+    pub(crate) fn offered(&self, segments: &[Cow<'_, str>]) -> BTreeSet<Verb> {
+        let mut offered = BTreeSet::new();
+        let mut search = Search {
+            verb: None,
+            offered: &mut offered,
+            matched: &mut false,
+        };
+        search.descend(&self.root, segments);
+        offered
+    }
+}
+
 struct Search<'s> {
     verb: Option<Verb>,
     offered: &'s mut BTreeSet<Verb>,

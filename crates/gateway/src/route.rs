@@ -45,6 +45,11 @@ impl<'s> Route<'s> {
         })
     }
 
+    /// What the path offers; empty when it is no resource.
+    pub(crate) fn offered(&self, path: &RequestPath<'_>) -> BTreeSet<Verb> {
+        self.api.resources.offered(&path.segments()[self.depth..])
+    }
+
     pub(crate) fn resource(
         &self,
         verb: Option<Verb>,

@@ -15,6 +15,7 @@ use domain::snapshot::{
     SnapshotUpdate, SubscriptionEntry,
 };
 use domain::subscription::SubscriptionStatus;
+use domain::throttling_policy::{PolicyLevel, RequestLimit, built_in};
 
 use crate::key_manager::KeyManager;
 use crate::key_set::KeySets;
@@ -46,6 +47,7 @@ pub(crate) struct Snapshot {
     subscription_keys: ShardedMap<SubscriptionId, (ApplicationId, ApiId)>,
     /// Business plans by name: subscriptions hold a reference instead of a copy.
     plans: HashMap<Arc<str>, Arc<str>>,
+    policies: HashMap<PolicyLevel, HashMap<String, Option<RequestLimit>>>,
 }
 
 /// A deployed API with its resources compiled.
@@ -101,6 +103,7 @@ impl Snapshot {
             subscriptions: ShardedMap::with_shards(LARGE),
             subscription_keys: ShardedMap::with_shards(LARGE),
             plans: HashMap::new(),
+            policies: built_in_policies(),
         }
     }
 
@@ -167,6 +170,10 @@ impl Snapshot {
         self.by_issuer.get(issuer).map_or(&[], Vec::as_slice)
     }
 
+    pub(crate) fn api(&self, id: ApiId) -> Option<&Arc<Api>> {
+        self.apis.get(&id)
+    }
+
     /// By context and version (`/orders/1.0.0`), or by context alone for a default version.
     pub(crate) fn api_at(&self, base_path: &str) -> Option<&Arc<Api>> {
         self.by_base_path.get(base_path)
@@ -207,6 +214,11 @@ impl Snapshot {
         api: ApiId,
     ) -> Option<&Subscription> {
         self.subscriptions.get(&(application, api))
+    }
+
+    /// `None` is unlimited: by the policy's own word, or because nobody knows it.
+    pub(crate) fn limit(&self, level: PolicyLevel, policy: &str) -> Option<RequestLimit> {
+        *self.policies.get(&level)?.get(policy)?
     }
 
     /// APIs, applications, consumer keys and subscriptions.
@@ -373,6 +385,23 @@ impl Api {
             only @ KeyManagerSelection::Only(_) => only.includes(key_manager.name()),
         }
     }
+}
+
+fn built_in_policies() -> HashMap<PolicyLevel, HashMap<String, Option<RequestLimit>>> {
+    [
+        PolicyLevel::Api,
+        PolicyLevel::Application,
+        PolicyLevel::Subscription,
+    ]
+    .into_iter()
+    .map(|level| {
+        let policies = built_in(level).into_iter();
+        (
+            level,
+            policies.map(|policy| (policy.name, policy.limit)).collect(),
+        )
+    })
+    .collect()
 }
 
 fn upstreams(urls: &[url::Url]) -> Vec<Arc<Upstream>> {

@@ -4,6 +4,7 @@
 //! `exp`, after a change of its key manager, and after a key of its set lost trust.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use aws_lc_rs::digest::{SHA256, digest};
 use quick_cache::Weighter;
@@ -19,6 +20,8 @@ const ENTRY_OVERHEAD: usize = 160;
 #[derive(Debug)]
 pub(crate) struct TokenCache {
     entries: Cache<TokenDigest, Arc<Identity>, ByWeight>,
+    hits: AtomicU64,
+    misses: AtomicU64,
 }
 
 #[derive(Clone, Debug)]
@@ -41,6 +44,8 @@ impl TokenCache {
             .clamp(16, 1 << 20);
         Some(Self {
             entries: Cache::with_weighter(expected, bytes, ByWeight),
+            hits: AtomicU64::new(0),
+            misses: AtomicU64::new(0),
         })
     }
 
@@ -51,7 +56,14 @@ impl TokenCache {
     }
 
     pub(crate) fn get(&self, token: &TokenDigest) -> Option<Arc<Identity>> {
-        self.entries.get(token)
+        let found = self.entries.get(token);
+        let counter = if found.is_some() {
+            &self.hits
+        } else {
+            &self.misses
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
+        found
     }
 
     pub(crate) fn insert(&self, token: TokenDigest, identity: Arc<Identity>) {
@@ -60,6 +72,14 @@ impl TokenCache {
 
     pub(crate) fn remove(&self, token: &TokenDigest) {
         self.entries.remove(token);
+    }
+
+    /// Hits and misses since the start.
+    pub(crate) fn lookups(&self) -> (u64, u64) {
+        (
+            self.hits.load(Ordering::Relaxed),
+            self.misses.load(Ordering::Relaxed),
+        )
     }
 
     /// Entries, and their bytes by our own reckoning.

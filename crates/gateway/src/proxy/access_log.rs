@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use super::connection::Peer;
 use crate::decide::Caller;
 use crate::gateway::Core;
+use crate::metrics::Ending;
 use crate::refusal::Reason;
 use crate::snapshot::Api;
 
@@ -87,6 +88,12 @@ impl Drop for AccessRecord {
         let upstream = self.upstream_time.unwrap_or_default();
         // Without a head the client went away before there was an answer.
         let own = self.head_after.unwrap_or(total).saturating_sub(upstream);
+        let ending = Ending {
+            api: self.api.as_ref().map(|api| api.entry.id),
+            status: self.head_after.map(|_| self.status.as_u16()),
+            reason: self.reason,
+        };
+        self.core.metrics.count(ending, own, self.upstream_time);
         let status = self.head_after.map(|_| self.status.as_u16());
         let caller = self.caller.as_ref();
         let application = caller

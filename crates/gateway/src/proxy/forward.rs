@@ -1,11 +1,13 @@
 //! One request: decide, send to an upstream, stream the answer back. Every way out ends in one response and one
 //! line of the access log.
 
+use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, HOST, UPGRADE};
+use domain::api::Verb;
+use http::header::{CONTENT_LENGTH, HOST, ORIGIN, UPGRADE};
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
 use hyper::body::{Body as _, Incoming};
@@ -19,6 +21,7 @@ use super::headers::{Origin, X_REQUEST_ID, asks_for_websocket, for_upstream, rem
 use super::pool::{ConnectError, Lease};
 use super::{Worker, tunnel};
 use crate::decide::{Admission, RequestParts};
+use crate::gateway::Turned;
 use crate::refusal::{Reason, Refusal};
 use crate::upstream::Upstream;
 
@@ -36,6 +39,7 @@ pub(super) async fn handle(
         peer,
         request_id,
     ));
+    let origin = request.headers().get(ORIGIN).cloned();
     let parts = RequestParts {
         method: request.method(),
         path: request.uri().path(),
@@ -43,11 +47,17 @@ pub(super) async fn handle(
     };
     let admission = match worker.core.decide(&parts).await {
         Ok(admission) => admission,
-        Err(refusal) => return refuse(&refusal, record),
+        Err(Turned::Refused(refusal)) => {
+            record.api = refusal.api_id().and_then(|id| worker.core.api(id));
+            return readable(&worker, origin.as_ref(), refuse(&refusal, record));
+        }
+        Err(Turned::Preflight(verbs)) => {
+            return preflight(&worker, origin.as_ref(), &verbs, record);
+        }
     };
     record.api = Some(Arc::clone(&admission.api));
     record.caller.clone_from(&admission.caller);
-    match forward(&worker, request, &admission, &mut record).await {
+    let response = match forward(&worker, request, &admission, &mut record).await {
         Ok(Answer::Body(response, lease)) => {
             let (head, body) = response.into_parts();
             record.answered(head.status);
@@ -64,7 +74,8 @@ pub(super) async fn handle(
             Response::from_parts(head, ResponseBody::None)
         }
         Err(reason) => refuse(&Refusal::new(reason), record),
-    }
+    };
+    readable(&worker, origin.as_ref(), response)
 }
 
 enum Answer {
@@ -242,6 +253,33 @@ fn uri(upstream: &Upstream, rest: &str, query: Option<&str>) -> Result<Uri, Reas
     PathAndQuery::from_maybe_shared(Bytes::from(target))
         .map(Uri::from)
         .map_err(|_| Reason::PathAmbiguous)
+}
+
+/// Readable for the page that asked, where the policy says so.
+fn readable(
+    worker: &Worker,
+    origin: Option<&HeaderValue>,
+    mut response: Response<ResponseBody>,
+) -> Response<ResponseBody> {
+    if let Some(policy) = &worker.core.config.cors {
+        policy.decorate(origin, response.headers_mut());
+    }
+    response
+}
+
+fn preflight(
+    worker: &Worker,
+    origin: Option<&HeaderValue>,
+    verbs: &BTreeSet<Verb>,
+    mut record: Box<AccessRecord>,
+) -> Response<ResponseBody> {
+    let answer = match (&worker.core.config.cors, origin) {
+        (Some(policy), Some(origin)) => policy.preflight(origin, verbs),
+        _ => Response::new(Bytes::new()),
+    };
+    let (head, body) = answer.into_parts();
+    record.answered(head.status);
+    Response::from_parts(head, ResponseBody::Own(Some(body), record))
 }
 
 fn refuse(refusal: &Refusal, mut record: Box<AccessRecord>) -> Response<ResponseBody> {

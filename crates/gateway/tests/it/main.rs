@@ -1,8 +1,11 @@
 //! The gateway over its public face: real sockets, real signatures, a clock that the test holds.
 
 mod authorization;
+mod browsing;
 mod explaining;
 mod key_sets;
+mod limiting;
+mod measuring;
 mod proxying;
 mod support;
 mod tokens;

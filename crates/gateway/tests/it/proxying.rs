@@ -526,7 +526,7 @@ async fn accepted_requests_finish_before_the_gateway_stops() {
     assert_eq!(world.gateway.status().requests_in_progress, 1);
     // A change of the snapshot in the meantime does not matter to it.
     world.change_api(|api| api.blocked = true);
-    let stopping = tokio::spawn(world.gateway.stop());
+    let stopping = tokio::spawn(async move { world.gateway.stop().await });
     until("nobody listens any more", || {
         std::net::TcpStream::connect(address).is_err()
     })
