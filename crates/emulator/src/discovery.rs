@@ -12,7 +12,7 @@ use axum::extract::{OriginalUri, Path, Query, State as Shared};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use http::{HeaderMap, HeaderValue, header};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use self::document::Subject;
 use self::instance::InstanceQuery;
@@ -36,6 +36,7 @@ pub(crate) fn router() -> Router<Arc<State>> {
         .route("/{tenant}/discovery/keys", get(key_set))
         .route("/{tenant}/discovery/v2.0/keys", get(key_set))
         .route("/common/discovery/instance", get(instances))
+        .route("/common/userrealm/{name}", get(user_realm))
 }
 
 async fn metadata_v1(
@@ -84,6 +85,18 @@ async fn instances(
             refusal.into_response(&ids, &state)
         }
     }
+}
+
+/// Clients ask before they send a password: every domain here is managed, none is federated.
+async fn user_realm(Path(name): Path<String>) -> Response {
+    let domain = name.rsplit_once('@').map_or("", |(_, domain)| domain);
+    cacheable(&json!({
+        "ver": "1.0",
+        "account_type": "Managed",
+        "domain_name": domain,
+        "cloud_instance_name": "microsoftonline.com",
+        "cloud_audience_urn": "urn:federation:MicrosoftOnline",
+    }))
 }
 
 fn answer(

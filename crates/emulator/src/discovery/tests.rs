@@ -197,3 +197,11 @@ async fn instance_discovery_knows_the_emulator_and_microsofts_hosts() {
         .await
         .assert_refused(400, "invalid_request", 900_144);
 }
+
+#[tokio::test]
+async fn every_domain_is_managed() {
+    let world = World::new();
+    let found = document(&world, "/common/userrealm/ada@fabrikamlab.onmicrosoft.com").await;
+    assert_eq!(found["account_type"], "Managed");
+    assert_eq!(found["domain_name"], "fabrikamlab.onmicrosoft.com");
+}

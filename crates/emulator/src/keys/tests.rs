@@ -156,3 +156,29 @@ fn a_stored_ring_verifies_what_it_signed_before() {
     assert_eq!(restored.signing_kid(), ring.signing_kid());
     assert!(restored.verify(&token).is_some());
 }
+
+#[test]
+fn a_ring_in_a_folder_remembers_its_rollover_and_stays_private() {
+    let folder = tempfile::tempdir().unwrap();
+    let ring = KeyRing::open(folder.path(), now()).unwrap();
+    let added = ring.add(now()).unwrap();
+    ring.switch_to(&added).unwrap();
+    let token = signed_by(&ring, None);
+    drop(ring);
+
+    let again = KeyRing::open(folder.path(), now()).unwrap();
+    assert_eq!(again.signing_kid(), added);
+    assert_eq!(again.kids().len(), 3);
+    assert!(again.verify(&token).is_some());
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        let file = folder.path().join("signing-keys.json");
+        assert_eq!(
+            std::fs::metadata(file).unwrap().permissions().mode() & 0o077,
+            0
+        );
+    }
+    std::fs::write(folder.path().join("signing-keys.json"), "{}").unwrap();
+    assert!(KeyRing::open(folder.path(), now()).is_err());
+}

@@ -4,15 +4,17 @@ use std::sync::Arc;
 
 use axum::extract::{Path, Query, Request, State as Shared};
 use axum::response::{IntoResponse, Response};
-use http::StatusCode;
+use http::{Method, StatusCode, header};
 use serde::Deserialize;
 use serde_json::Value;
+use uuid::Uuid;
 
 use super::issue::EndpointVersion;
-use super::refusal::{add_headers, json_answer};
+use super::refusal::json_answer;
 use super::request::TokenForm;
 use super::tenant::find_authority;
 use super::{Refusal, RequestIds, client_credentials, person_grants};
+use crate::audit::AuditNote;
 use crate::state::State;
 
 /// `POST /{tenant}/oauth2/v2.0/token`.
@@ -33,8 +35,21 @@ pub(crate) async fn token_v1(
     token(&state, EndpointVersion::V1, &tenant, request).await
 }
 
-/// Any other method at a token endpoint.
+/// Any other method at a token endpoint. Browsers ask first (`OPTIONS`) before a page of another
+/// origin may redeem a code.
 pub(crate) async fn only_post(Shared(state): Shared<Arc<State>>, request: Request) -> Response {
+    if request.method() == Method::OPTIONS {
+        let headers = [
+            (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
+            (header::ACCESS_CONTROL_ALLOW_METHODS, "POST, OPTIONS"),
+            (
+                header::ACCESS_CONTROL_ALLOW_HEADERS,
+                "content-type, client-request-id",
+            ),
+            (header::ACCESS_CONTROL_MAX_AGE, "3600"),
+        ];
+        return (StatusCode::OK, headers).into_response();
+    }
     let ids = RequestIds::of(request.headers(), request.uri().query(), &state);
     Refusal::OnlyPost.into_response(&ids, &state)
 }
@@ -67,21 +82,30 @@ async fn token(
     request: Request,
 ) -> Response {
     let ids = RequestIds::of(request.headers(), request.uri().query(), state);
+    let mut caller_app_id = None;
     let answer = match TokenForm::read(request).await {
-        Ok(form) => grant(state, version, tenant, &form).await,
+        Ok(form) => {
+            caller_app_id = form
+                .get("client_id")
+                .and_then(|id| Uuid::try_parse(id).ok());
+            grant(state, version, tenant, &form).await
+        }
         Err(refusal) => Err(refusal),
     };
-    match answer {
-        Ok(body) => {
-            let mut response = json_answer(&body, &ids);
-            add_headers(response.headers_mut(), &ids);
-            response
-        }
+    let mut response = match answer {
+        Ok(body) => json_answer(&body, &ids),
         Err(refusal) => {
             tracing::debug!(code = refusal.code(), "the token service refused a request");
             refusal.into_response(&ids, state)
         }
-    }
+    };
+    let tenant_id = state.directory().tenant(tenant).map(|tenant| tenant.id);
+    response.extensions_mut().insert(AuditNote {
+        tenant_id,
+        caller_app_id,
+        effects: Vec::new(),
+    });
+    response
 }
 
 async fn grant(

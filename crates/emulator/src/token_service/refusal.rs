@@ -258,6 +258,11 @@ pub(crate) fn add_headers(headers: &mut HeaderMap, ids: &RequestIds) {
     headers.insert(header::CACHE_CONTROL, no_store);
     headers.insert(header::PRAGMA, HeaderValue::from_static("no-cache"));
     headers.insert(header::EXPIRES, HeaderValue::from_static("-1"));
+    // Single-page applications redeem codes and read refusals from their own origin.
+    headers.insert(
+        header::ACCESS_CONTROL_ALLOW_ORIGIN,
+        HeaderValue::from_static("*"),
+    );
     headers.insert(
         header::X_CONTENT_TYPE_OPTIONS,
         HeaderValue::from_static("nosniff"),

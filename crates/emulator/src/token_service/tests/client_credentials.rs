@@ -6,7 +6,7 @@ use jiff::SignedDuration;
 use serde_json::json;
 
 use super::{World, basic, names};
-use crate::directory::{AppRole, AppRoleAssignment, OptionalClaim, OptionalClaims};
+use crate::directory::{AppRole, AppRoleAssignment, OptionalClaim};
 
 #[tokio::test]
 async fn a_v2_token_has_exactly_the_captured_claims_and_header() {
@@ -190,15 +190,15 @@ async fn roles_are_those_granted_at_the_resource_and_idtyp_comes_on_request() {
 
     assign(&world, &client, &resource, role);
     world.change_application(resource.application, |application| {
-        application.optional_claims = Some(OptionalClaims {
-            access_token: vec![OptionalClaim {
-                name: "idtyp".into(),
-                source: None,
-                essential: false,
-                additional_properties: Vec::new(),
-            }],
-            ..OptionalClaims::default()
-        });
+        application
+            .optional_claims
+            .get_or_insert_default()
+            .access_token = vec![OptionalClaim {
+            name: "idtyp".into(),
+            source: None,
+            essential: false,
+            additional_properties: Vec::new(),
+        }];
     });
     let with = world.token_for(&client, &scope).await.claims(&world);
     assert_eq!(with["roles"], json!(["Orders.Read"]));
@@ -251,15 +251,15 @@ async fn an_app_may_ask_for_a_guid_audience() {
     let client = world.client("orders");
     world.change_application(client.application, |application| {
         application.api.requested_access_token_version = Some(1);
-        application.optional_claims = Some(OptionalClaims {
-            access_token: vec![OptionalClaim {
-                name: "aud".into(),
-                source: None,
-                essential: false,
-                additional_properties: vec!["use_guid".into()],
-            }],
-            ..OptionalClaims::default()
-        });
+        application
+            .optional_claims
+            .get_or_insert_default()
+            .access_token = vec![OptionalClaim {
+            name: "aud".into(),
+            source: None,
+            essential: false,
+            additional_properties: vec!["use_guid".into()],
+        }];
     });
     assert_eq!(
         world.own_token(&client).await.claims(&world)["aud"],

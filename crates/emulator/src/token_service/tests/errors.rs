@@ -233,3 +233,76 @@ async fn whatever_is_posted_the_answer_is_entras_and_never_a_500() {
         .await
         .assert_refused(400, "invalid_request", 900_561);
 }
+
+#[tokio::test]
+async fn browsers_may_ask_first() {
+    let world = World::new();
+    let request = Request::options(world.v2_endpoint())
+        .header("origin", "https://app.example")
+        .body(Body::empty())
+        .unwrap();
+    let answer = world.send(request).await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.headers["access-control-allow-origin"], "*");
+}
+
+mod random_requests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn parameter() -> impl Strategy<Value = (String, String)> {
+        let name = prop_oneof![
+            Just("grant_type".to_owned()),
+            Just("client_id".to_owned()),
+            Just("client_secret".to_owned()),
+            Just("client_assertion".to_owned()),
+            Just("client_assertion_type".to_owned()),
+            Just("scope".to_owned()),
+            Just("resource".to_owned()),
+            Just("code".to_owned()),
+            Just("redirect_uri".to_owned()),
+            Just("refresh_token".to_owned()),
+            "\\PC{0,8}",
+        ];
+        let value = prop_oneof![
+            Just("client_credentials".to_owned()),
+            Just("authorization_code".to_owned()),
+            Just("refresh_token".to_owned()),
+            Just("password".to_owned()),
+            Just("00000003-0000-0000-c000-000000000000".to_owned()),
+            Just("https://graph.microsoft.com/.default".to_owned()),
+            Just("eyJhbGciOiJub25lIn0.e30.".to_owned()),
+            "\\PC{0,40}",
+        ];
+        (name, value)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 20, ..ProptestConfig::default() })]
+
+        #[test]
+        fn are_refused_in_entras_words(
+            cases in proptest::collection::vec(
+                (proptest::collection::vec(parameter(), 0..8), "[a-z0-9.%-]{1,20}"),
+                20,
+            )
+        ) {
+            thread_local! {
+                static WORLD: World = World::new();
+            }
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            WORLD.with(|world| {
+                for (form, tenant) in &cases {
+                    let form: Vec<(&str, &str)> =
+                        form.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+                    for path in [world.v2_endpoint(), format!("/{tenant}/oauth2/token")] {
+                        let answer = runtime.block_on(world.post(&path, &form));
+                        let status = answer.status.as_u16();
+                        assert!((400..500).contains(&status), "{status} {}", answer.body);
+                    }
+                }
+            });
+        }
+    }
+}
