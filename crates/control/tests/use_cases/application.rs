@@ -5,6 +5,7 @@ use control::subscription::NewSubscription;
 use store::Page;
 use store::application::ApplicationQuery;
 
+use crate::installation::{Installation, production_keys};
 use crate::support::{World, actor, admin, ann, application_settings, bob};
 
 #[tokio::test]
@@ -152,4 +153,48 @@ async fn deleting_an_application_takes_its_subscriptions_along() {
         .delete(&crate::support::publisher(), api.id)
         .await
         .unwrap();
+}
+
+#[tokio::test]
+async fn a_new_name_reaches_the_client_and_an_unchanged_one_asks_nothing() {
+    let installation = Installation::start().await;
+    installation.creates_key_manager("entra").await;
+    let application = installation.creates_application(&ann()).await;
+    installation
+        .control
+        .key_mappings()
+        .generate(&ann(), application.id, production_keys("entra"))
+        .await
+        .unwrap();
+    let calls = installation.server.calls();
+
+    let applications = installation.control.applications();
+    let mut settings = application.settings.clone();
+    settings.description = "The same name.".to_owned();
+    applications
+        .update(&ann(), application.id, settings.clone())
+        .await
+        .unwrap();
+    installation.work().await;
+    assert_eq!(installation.server.calls(), calls);
+
+    settings.name = "renamed".to_owned();
+    applications
+        .update(&ann(), application.id, settings)
+        .await
+        .unwrap();
+    let renamed = async {
+        loop {
+            let clients = installation.server.clients();
+            if clients
+                .values()
+                .all(|one| one.display_name.contains("renamed"))
+            {
+                return clients.len();
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    let patience = std::time::Duration::from_secs(30);
+    assert_eq!(tokio::time::timeout(patience, renamed).await.unwrap(), 1);
 }
