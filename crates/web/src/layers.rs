@@ -78,3 +78,49 @@ pub(crate) fn panicked(_panic: Box<dyn Any + Send + 'static>) -> Response {
     tracing::error!("a request handler panicked");
     Problem::internal().into_response()
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::Router;
+    use axum::body::Body;
+    use axum::middleware::from_fn_with_state;
+    use axum::routing::get;
+    use http_body_util::BodyExt as _;
+    use tower::ServiceExt as _;
+    use tower_http::catch_panic::CatchPanicLayer;
+
+    use super::*;
+
+    async fn body_of(router: Router) -> (StatusCode, String) {
+        let request = Request::builder().body(Body::empty()).expect("a request");
+        let response = router.oneshot(request).await.expect("an answer");
+        let status = response.status();
+        let bytes = response.into_body().collect().await.expect("a body");
+        let text = String::from_utf8(bytes.to_bytes().into()).expect("text");
+        (status, text)
+    }
+
+    #[tokio::test]
+    async fn a_panic_becomes_an_answer_that_tells_nothing() {
+        async fn breaks() -> &'static str {
+            assert_eq!("the password", "swordfish");
+            ""
+        }
+        let router = Router::new()
+            .route("/", get(breaks))
+            .layer(CatchPanicLayer::custom(panicked));
+        let (status, body) = body_of(router).await;
+        assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
+        assert!(body.contains("900967") && !body.contains("swordfish"));
+    }
+
+    #[tokio::test]
+    async fn a_request_that_never_ends_is_ended() {
+        let router = Router::new()
+            .route("/", get(std::future::pending::<()>))
+            .layer(from_fn_with_state(Duration::from_millis(1), time_limit));
+        let (status, body) = body_of(router).await;
+        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+        assert!(body.contains("\"code\":503"));
+    }
+}

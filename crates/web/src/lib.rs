@@ -61,7 +61,7 @@ impl WebSettings {
     pub fn new(random: Arc<dyn Random>) -> Self {
         Self {
             random,
-            request_timeout: Duration::from_secs(120),
+            request_timeout: Duration::from_mins(2),
             running: Vec::new(),
         }
     }

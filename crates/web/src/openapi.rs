@@ -2,12 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use http::Method;
+use http::{Method, StatusCode};
 use utoipa::openapi::path::{Operation, PathItem};
 use utoipa::openapi::security::{
     Flow, Http, HttpAuthScheme, OAuth2, Password, Scopes, SecurityRequirement, SecurityScheme,
 };
-use utoipa::openapi::{ComponentsBuilder, InfoBuilder, License, OpenApi, OpenApiBuilder, Server};
+use utoipa::openapi::{
+    ComponentsBuilder, InfoBuilder, License, OpenApi, OpenApiBuilder, RefOr, Server,
+};
 
 use crate::api::Api;
 
@@ -57,6 +59,7 @@ pub(crate) fn complete(mut document: OpenApi) -> OpenApi {
         .collect();
     for item in document.paths.paths.values_mut() {
         for operation in operations_mut(item) {
+            describe_responses(operation);
             let Some(security) = &mut operation.security else {
                 continue;
             };
@@ -72,7 +75,10 @@ pub(crate) fn complete(mut document: OpenApi) -> OpenApi {
     }
     let flow = Flow::Password(Password::new(
         "/oauth2/token",
-        Scopes::from_iter(scopes.into_iter().map(|scope| (scope, String::new()))),
+        scopes
+            .into_iter()
+            .map(|scope| (scope, String::new()))
+            .collect::<Scopes>(),
     ));
     let components = document.components.take().unwrap_or_default();
     document.components = Some(
@@ -118,6 +124,23 @@ fn operations_mut(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
     ]
     .into_iter()
     .flatten()
+}
+
+/// OpenAPI wants a description of every response; the status's own name is one.
+fn describe_responses(operation: &mut Operation) {
+    for (status, response) in &mut operation.responses.responses {
+        let RefOr::T(response) = response else {
+            continue;
+        };
+        let reason = StatusCode::from_bytes(status.as_bytes())
+            .ok()
+            .and_then(|status| status.canonical_reason());
+        if response.description.is_empty()
+            && let Some(reason) = reason
+        {
+            reason.clone_into(&mut response.description);
+        }
+    }
 }
 
 fn named_scopes(requirements: &serde_json::Value) -> Vec<String> {

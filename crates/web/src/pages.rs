@@ -15,15 +15,18 @@ const ICON: &str = include_str!("../assets/claviger.svg");
 
 pub(crate) fn routes(running: Vec<RunningPart>) -> Router {
     Router::new()
-        .route("/", get(move || home::page(running.clone())))
+        .route("/", get(async move || home::page(running.clone())))
         .route(
             "/assets/claviger.css",
-            get(|| asset("text/css", STYLESHEET)),
+            get(async || asset("text/css", STYLESHEET)),
         )
-        .route("/assets/claviger.svg", get(|| asset("image/svg+xml", ICON)))
+        .route(
+            "/assets/claviger.svg",
+            get(async || asset("image/svg+xml", ICON)),
+        )
 }
 
-async fn asset(content_type: &'static str, content: &'static str) -> impl IntoResponse {
+fn asset(content_type: &'static str, content: &'static str) -> impl IntoResponse {
     let headers = [
         (header::CONTENT_TYPE, content_type),
         (header::CACHE_CONTROL, "public, max-age=3600"),

@@ -41,7 +41,8 @@ pub(crate) struct ErrorItem {
 #[derive(Debug)]
 pub(crate) struct Problem {
     status: StatusCode,
-    body: ErrorBody,
+    /// Boxed: a refusal travels through many results.
+    body: Box<ErrorBody>,
     /// Seconds to wait before another try.
     retry_after: Option<u64>,
 }
@@ -55,13 +56,13 @@ impl Problem {
     ) -> Self {
         Self {
             status,
-            body: ErrorBody {
+            body: Box::new(ErrorBody {
                 code,
                 message: message.into(),
                 description: description.into(),
                 more_info: String::new(),
                 error: Vec::new(),
-            },
+            }),
             retry_after: None,
         }
     }
@@ -142,7 +143,7 @@ impl From<Error> for Problem {
     fn from(error: Error) -> Self {
         match error {
             Error::NotFound(noun) => not_found(noun),
-            Error::Forbidden(reason) => Self::plain(StatusCode::FORBIDDEN, reason),
+            Error::Forbidden(_) => Self::plain(StatusCode::FORBIDDEN, error.to_string()),
             Error::Invalid(invalid) => invalid_input(&invalid),
             Error::AlreadyExists(noun) => already_exists(noun),
             Error::Stale(noun) => Self::plain(

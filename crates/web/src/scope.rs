@@ -69,6 +69,12 @@ pub(crate) async fn guard(
     let access = guard
         .access(request.method(), matched.as_str())
         .ok_or_else(|| lacking(&[]))?;
+    if is_from_another_site(&request) {
+        return Err(Problem::plain(
+            StatusCode::FORBIDDEN,
+            "Requests that change something are not taken from other sites' pages.",
+        ));
+    }
     if *access == Access::Itself {
         return Ok(next.run(request).await);
     }
@@ -82,6 +88,16 @@ pub(crate) async fn guard(
     };
     parts.extensions.insert(actor);
     Ok(next.run(Request::from_parts(parts, body)).await)
+}
+
+/// Browsers remember HTTP Basic credentials and send them along whatever page asks; they also say which site
+/// that page is of (Fetch Metadata). Scripts send no such header.
+fn is_from_another_site(request: &Request) -> bool {
+    if matches!(*request.method(), Method::GET | Method::HEAD) {
+        return false;
+    }
+    let site = request.headers().get("sec-fetch-site");
+    site.is_some_and(|site| site != "same-origin" && site != "none")
 }
 
 fn permitted(actor: Actor, scopes: &[String]) -> Result<Actor, Problem> {

@@ -43,7 +43,7 @@ impl From<Api> for DescribedApi {
     }
 }
 
-pub(super) async fn page(running: Vec<RunningPart>) -> Response {
+pub(super) fn page(running: Vec<RunningPart>) -> Response {
     let page = HomePage {
         version: env!("CARGO_PKG_VERSION"),
         running,

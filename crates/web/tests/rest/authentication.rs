@@ -180,3 +180,19 @@ async fn registering_a_client_for_somebody_else_is_for_administrators() {
     assert_eq!(ada.status, 200, "{}", ada.text);
     assert_eq!(ada.json["appOwner"], "bob");
 }
+
+#[tokio::test]
+async fn a_page_of_another_site_cannot_use_remembered_credentials() {
+    let app = TestApp::start().await;
+    let ann = app.with_password("ann", PASSWORD);
+    let path = format!("{DEVPORTAL}/applications");
+    let body = json!({"name": "weather", "throttlingPolicy": "Unlimited"});
+    for (site, status) in [
+        ("cross-site", 403),
+        ("same-site", 403),
+        ("same-origin", 201),
+    ] {
+        let answer = ann.posts_from_site(site, &path, &body).await;
+        assert_eq!(answer.status, status, "{site}: {}", answer.text);
+    }
+}

@@ -151,7 +151,7 @@ async fn a_malformed_form_is_refused() {
     let json = publisher.post(&path, &json!({"file": "x"})).await;
     assert_eq!(json.status, 415, "{}", json.text);
     let binary = Body::from(
-        vec![
+        [
             b"--a-boundary\r\nContent-Disposition: form-data; name=\"file\"\r\n\r\n".as_slice(),
             &[0xff, 0xfe],
             b"\r\n--a-boundary--\r\n",
@@ -222,4 +222,21 @@ async fn generate_keys_refuses_what_it_does_not_know() {
     }
     assert!(app.server.clients().is_empty());
     assert_eq!(ann.post(&path, &good).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_say_it_is_json_is_refused() {
+    let app = TestApp::start().await;
+    let ann = app.developer("ann").await;
+    let path = format!("{DEVPORTAL}/applications");
+    for content_type in ["text/plain", "", "application/x-www-form-urlencoded"] {
+        let body = Body::from("{\"name\": \"x\", \"throttlingPolicy\": \"Unlimited\"}");
+        let answer = ann.sends(Method::POST, &path, content_type, body).await;
+        assert_eq!((answer.status, answer.code()), (415, 415), "{content_type}");
+    }
+    let body = Body::from("{\"name\": \"x\", \"throttlingPolicy\": \"Unlimited\"}");
+    let answer = ann
+        .sends(Method::POST, &path, "application/json; charset=utf-8", body)
+        .await;
+    assert_eq!(answer.status, 201, "{}", answer.text);
 }

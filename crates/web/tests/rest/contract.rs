@@ -189,6 +189,22 @@ fn collect_references(value: &Value, into: &mut Vec<String>) {
 }
 
 #[test]
+fn every_response_is_described() {
+    for (name, document) in documents() {
+        for (path, item) in document["paths"].as_object().unwrap() {
+            for operation in item.as_object().unwrap().values() {
+                for (status, response) in operation["responses"].as_object().unwrap() {
+                    let described = response["description"]
+                        .as_str()
+                        .is_some_and(|text| !text.is_empty());
+                    assert!(described, "{name}: {path} {status}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn operation_ids_are_unique_within_a_document() {
     for (name, document) in documents() {
         let mut seen = BTreeSet::new();

@@ -152,8 +152,26 @@ async fn the_settings_describe_each_connector_type() {
     let app = TestApp::start().await;
     let settings = app.admin().await.get(&format!("{ADMIN}/settings")).await;
     assert_eq!(settings.status, 200);
-    let fake = &settings.json["keyManagerConfiguration"][0];
-    assert_eq!(fake["type"], "Fake");
+    let described = settings.json["keyManagerConfiguration"].as_array().unwrap();
+    let of_type = |name: &str| described.iter().find(|one| one["type"] == name).unwrap();
+    let azure: Vec<_> = of_type("AzureAD")["configurations"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|field| field["name"].as_str().unwrap())
+        .collect();
+    for name in [
+        "microsoft_graph_api_endpoint",
+        "microsoft_graph_api_endpoint_version",
+        "azure_ad_requested_access_token_version",
+        "azure_ad_client_id",
+        "azure_ad_client_secret",
+        "polling_initial_delay_ms",
+        "polling_max_wait_time_ms",
+    ] {
+        assert!(azure.contains(&name), "{name} is not in {azure:?}");
+    }
+    let fake = of_type("Fake");
     assert_eq!(fake["configurations"][0]["name"], "fake_secret");
     assert_eq!(fake["configurations"][0]["mask"], true);
     assert_eq!(fake["configurations"][1]["updateDisabled"], true);
@@ -260,4 +278,49 @@ async fn every_change_stands_in_the_audit_log() {
     assert_eq!(log.json["list"][0]["action"], "key_manager.create");
     assert_eq!(log.json["list"][0]["actor"], "ada");
     assert!(!log.text.contains("the-management-secret"));
+}
+
+#[tokio::test]
+async fn a_wso2_configuration_of_azure_ad_pastes_in() {
+    let app = TestApp::start().await;
+    let admin = app.admin().await;
+    let login = "https://login.microsoftonline.com/11111111-2222-3333-4444-555555555555";
+    let token = format!("{login}/oauth2/v2.0/token");
+    let body = json!({
+        "name": "AzureAD", "displayName": "Azure AD Key Manager", "description": "", "type": "AzureAD",
+        "wellKnownEndpoint": format!("{login}/v2.0/.well-known/openid-configuration"),
+        "issuer": format!("{login}/v2.0"),
+        "clientRegistrationEndpoint": "https://graph.microsoft.com",
+        "introspectionEndpoint": token, "tokenEndpoint": token, "displayTokenEndpoint": "",
+        "revokeEndpoint": token, "displayRevokeEndpoint": "",
+        "userInfoEndpoint": "https://graph.microsoft.com/oidc/userinfo",
+        "authorizeEndpoint": format!("{login}/oauth2/v2.0/authorize"),
+        "scopeManagementEndpoint": "https://localhost:9443/oauth2/scope",
+        "certificates": {"type": "JWKS", "value": format!("{login}/discovery/v2.0/keys")},
+        "consumerKeyClaim": "azp", "scopesClaim": "", "availableGrantTypes": ["client_credentials"],
+        "enableTokenGeneration": true, "enableMapOAuthConsumerApps": true, "enableOAuthAppCreation": true,
+        "enableSelfValidationJWT": true, "claimMapping": [],
+        "tokenValidation": [{"type": "REFERENCE", "value": {}, "enable": false}],
+        "enabled": true, "tokenType": "DIRECT",
+        "permissions": {"permissionType": "PUBLIC", "roles": []}, "allowedOrganizations": ["ALL"],
+        "additionalProperties": {
+            "microsoft_graph_api_endpoint": "https://graph.microsoft.com",
+            "microsoft_graph_api_endpoint_version": ["v1.0"],
+            "azure_ad_requested_access_token_version": "v2.0",
+            "azure_ad_client_id": "aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee",
+            "azure_ad_client_secret": "the-graph-secret",
+            "polling_initial_delay_ms": "500", "polling_max_wait_time_ms": "5000"
+        }
+    });
+    let created = admin.post(&path(), &body).await;
+    assert_eq!(created.status, 201, "{}", created.text);
+    let properties = &created.json["additionalProperties"];
+    assert_eq!(properties["azure_ad_client_secret"], "*****");
+    assert_eq!(
+        properties["azure_ad_client_id"],
+        "aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee"
+    );
+    let again = admin.put(created.header("location"), &created.json).await;
+    assert_eq!(again.status, 200, "{}", again.text);
+    assert!(!again.text.contains("the-graph-secret"));
 }

@@ -1,5 +1,7 @@
 //! The REST APIs in process, over real use-cases, a real SQLite database and the in-memory connector.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod application;
 mod application_key;
 mod authentication;

@@ -58,7 +58,7 @@ impl TestApp {
         let fake = Arc::new(Fake::new(Arc::clone(&server)));
         let control = Control::new(Dependencies {
             store,
-            connector_types: Arc::new(Registry::of([fake as Arc<_>])),
+            connector_types: Arc::new(Registry::standard().with(fake)),
             environment: ConnectorEnvironment {
                 http: OutboundHttp::new(OutboundHttpConfig::default()).unwrap(),
                 clock: Arc::clone(&clock) as Arc<dyn Clock>,

@@ -25,7 +25,7 @@ use crate::query::{QueryString, identifier};
 #[serde(rename_all = "camelCase")]
 pub(crate) struct DefinitionForm {
     /// OpenAPI 3.0, 3.1 or Swagger 2.0, JSON or YAML; at most 10 MiB.
-    #[schema(value_type = String, format = Binary)]
+    #[schema(value_type = Option<String>, format = Binary, required = false)]
     file: Option<Vec<u8>>,
     #[schema(rename = "inlineAPIDefinition")]
     inline_api_definition: Option<String>,
@@ -37,7 +37,7 @@ pub(crate) struct DefinitionForm {
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ImportForm {
     /// OpenAPI 3.0, 3.1 or Swagger 2.0, JSON or YAML; at most 10 MiB.
-    #[schema(value_type = String, format = Binary)]
+    #[schema(value_type = Option<String>, format = Binary, required = false)]
     file: Option<Vec<u8>>,
     #[schema(rename = "inlineAPIDefinition")]
     inline_api_definition: Option<String>,

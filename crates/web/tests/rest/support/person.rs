@@ -20,13 +20,18 @@ pub(crate) enum Credential {
 pub(crate) struct Person {
     router: Router,
     credential: Credential,
+    site: Option<String>,
 }
 
 const BOUNDARY: &str = "a-boundary";
 
 impl Person {
     pub(crate) fn new(router: Router, credential: Credential) -> Self {
-        Self { router, credential }
+        Self {
+            router,
+            credential,
+            site: None,
+        }
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {
@@ -82,6 +87,13 @@ impl Person {
             .await
     }
 
+    /// As a browser sends what a page of `site` asks for (Fetch Metadata).
+    pub(crate) async fn posts_from_site(&self, site: &str, path: &str, body: &Value) -> Answer {
+        let mut other = Self::new(self.router.clone(), self.credential.clone());
+        other.site = Some(site.to_owned());
+        other.post(path, body).await
+    }
+
     pub(crate) async fn sends(
         &self,
         method: Method,
@@ -92,6 +104,9 @@ impl Person {
         let mut request = Request::builder().method(method).uri(path);
         if !content_type.is_empty() {
             request = request.header(header::CONTENT_TYPE, content_type);
+        }
+        if let Some(site) = &self.site {
+            request = request.header("sec-fetch-site", site);
         }
         let authorization = match &self.credential {
             Credential::None => None,
