@@ -47,7 +47,8 @@ pub(crate) struct Demo {
     /// Where everything is kept; a second start over the same folder goes on from there.
     #[arg(long, value_name = "FOLDER", default_value = "data/demo")]
     pub(crate) data: PathBuf,
-    /// Takes free ports instead of the usual ones (control 9080, gateway 8280, Entra 8443, sample API 9180).
+    /// Takes free ports instead of the usual ones (control 9080, gateway 8280, Entra 8443, sample API 9180), and the
+    /// same again at the next start over the same folder.
     #[arg(long)]
     pub(crate) any_port: bool,
     /// PostgreSQL instead of SQLite in the data folder.

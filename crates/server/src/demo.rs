@@ -2,9 +2,9 @@
 
 mod credentials;
 pub(crate) mod journey;
+mod ports;
 mod sample_api;
 
-use std::net::SocketAddr;
 use std::path::Path;
 
 use connectors::http::{OutboundHttp, OutboundHttpConfig, PrivateTargets};
@@ -15,30 +15,40 @@ use secrecy::ExposeSecret;
 
 use self::credentials::Credentials;
 use self::journey::{Cast, EntraClient, Places, Remains, say};
+use self::ports::{Ports, loopback, port_of};
 use crate::cli::Demo;
 use crate::config::{self, Config};
 use crate::listener::Bound;
 use crate::node::{Node, make_folder};
 use crate::shutdown::{Shutdown, asked_by_the_operating_system};
 
-const ENTRA_PORT: u16 = 8443;
-const SAMPLE_API_PORT: u16 = 9180;
-
 /// Ends with `Err` when something cannot start or a step does not hold.
 pub(crate) async fn run(demo: Demo) -> Result<(), String> {
     make_folder(&demo.data)?;
-    let entra = start_entra(&demo).await?;
-    let outcome = run_against(&demo, &entra).await;
+    let ports = if demo.any_port {
+        Ports::remembered(&demo.data)
+    } else {
+        Ports::USUAL
+    };
+    let entra = start_entra(&demo, ports).await?;
+    let outcome = run_against(&demo, ports, &entra).await;
     entra.stop().await;
     outcome
 }
 
-async fn run_against(demo: &Demo, entra: &RunningEmulator) -> Result<(), String> {
+async fn run_against(demo: &Demo, ports: Ports, entra: &RunningEmulator) -> Result<(), String> {
     let (shutdown, signal) = Shutdown::new();
-    let sample = Bound::bind("sample API", loopback(demo, SAMPLE_API_PORT), None).await?;
+    let sample = Bound::bind("sample API", loopback(ports.sample_api), None).await?;
     let sample_url = sample.url();
     let sample_task = sample.serve(sample_api::router(), signal);
-    let node = Node::start(&node_config(demo)?).await?;
+    let node = Node::start(&node_config(demo, ports)?).await?;
+    let taken = Ports {
+        control: port_of(node.control_url()),
+        gateway: port_of(node.gateway_url()),
+        entra: port_of(entra.base_url()),
+        sample_api: port_of(&sample_url),
+    };
+    taken.remember(&demo.data)?;
     let credentials = Credentials::obtain(&demo.data, node.first_users())?;
     say(&format!(
         "Ready. Control plane {}, gateway {}, Entra ID {}",
@@ -147,10 +157,10 @@ fn invite(
     ));
 }
 
-async fn start_entra(demo: &Demo) -> Result<RunningEmulator, String> {
+async fn start_entra(demo: &Demo, ports: Ports) -> Result<RunningEmulator, String> {
     let config = EmulatorConfig {
         data_folder: Some(demo.data.join("entra")),
-        listen: loopback(demo, ENTRA_PORT),
+        listen: loopback(ports.entra),
         replication: visible_late(),
         ..EmulatorConfig::default()
     };
@@ -183,18 +193,14 @@ fn visible_late() -> ReplicationDelays {
     }
 }
 
-fn node_config(demo: &Demo) -> Result<Config, String> {
+fn node_config(demo: &Demo, ports: Ports) -> Result<Config, String> {
     let mut config = config::load(None, []).map_err(|error| error.to_string())?;
     config.data_folder = demo.data.join("claviger");
     config.database.url = demo.database_url.clone().unwrap_or_default();
-    config.control.listen = loopback(demo, config.control.listen.port());
-    config.gateway.listen = loopback(demo, config.gateway.listen.port());
+    config.control.listen = loopback(ports.control);
+    config.gateway.listen = loopback(ports.gateway);
     config.outbound.extra_ca_files = vec![demo.data.join("entra-ca.pem")];
     // The demonstration's Entra ID listens on loopback, which Import refuses otherwise.
     config.outbound.private_targets = config::PrivateTargetsSetting::Allowed;
     Ok(config)
-}
-
-fn loopback(demo: &Demo, port: u16) -> SocketAddr {
-    SocketAddr::from(([127, 0, 0, 1], if demo.any_port { 0 } else { port }))
 }
