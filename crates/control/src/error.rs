@@ -51,6 +51,25 @@ pub enum Noun {
 }
 
 impl Noun {
+    const ALL: [Self; 11] = [
+        Self::Api,
+        Self::Application,
+        Self::Deployment,
+        Self::KeyManager,
+        Self::KeyMapping,
+        Self::OAuthClient,
+        Self::Revision,
+        Self::Role,
+        Self::Subscription,
+        Self::ThrottlingPolicy,
+        Self::User,
+    ];
+
+    /// By the word that the store uses; `None` for what only jobs and logs know of.
+    fn named(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|noun| noun.as_str() == word)
+    }
+
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Api => "API",
@@ -116,7 +135,13 @@ impl From<Invalid> for Error {
 impl From<StoreError> for Error {
     /// What a use-case has not already turned into something more telling.
     fn from(error: StoreError) -> Self {
-        Self::Internal(Box::new(error))
+        match error {
+            StoreError::Stale { noun } => match Noun::named(noun) {
+                Some(noun) => Self::Stale(noun),
+                None => Self::Internal(Box::new(error)),
+            },
+            _ => Self::Internal(Box::new(error)),
+        }
     }
 }
 

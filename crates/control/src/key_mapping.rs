@@ -11,7 +11,7 @@ mod token;
 
 use std::collections::BTreeMap;
 
-use connectors::contract::IssuedToken;
+use connectors::contract::{ClientReference, IssuedToken, ListedSecret};
 use domain::SecretString;
 use domain::application::Application;
 use domain::id::{ApplicationId, KeyMappingId};
@@ -22,7 +22,7 @@ use serde_json::Value;
 use store::Tx;
 
 use crate::application::{find_approved, find_owned};
-use crate::error::Noun;
+use crate::error::{NotPossible, Noun};
 use crate::identity::authorization::require;
 use crate::{Control, Error};
 
@@ -146,6 +146,32 @@ impl<'a> KeyMappings<'a> {
         find_owned(&mut *tx, actor, application).await?;
         find(&mut *tx, application, id).await?;
         steps_of(&mut *tx, id).await
+    }
+
+    /// The client's secrets as its key manager lists them: hints and dates, never a secret. Asks the key manager.
+    pub async fn secrets(
+        &self,
+        actor: &Actor,
+        application: ApplicationId,
+        id: KeyMappingId,
+    ) -> Result<Vec<ListedSecret>, Error> {
+        let (mapping, key_manager) = self.get(actor, application, id).await?;
+        let connector = self
+            .control
+            .connectors()
+            .of(self.control.dependencies(), &key_manager)?;
+        let Some(secrets) = connector.secrets() else {
+            return Err(NotPossible::NotImplementedByConnector("list secrets").into());
+        };
+        let Some(consumer_key) = mapping.consumer_key else {
+            return Ok(Vec::new());
+        };
+        let client = ClientReference {
+            key_mapping_id: mapping.id,
+            consumer_key,
+            provider_reference: mapping.provider_reference,
+        };
+        Ok(secrets.list(&client).await?)
     }
 
     /// What a developer's own token request needs beside id, secret and grant type, for the curl snippet.

@@ -229,6 +229,7 @@ async fn somebody_elses_keys_do_not_exist() {
         mappings.list(&bob(), app).await.err(),
         mappings.get(&bob(), app, id).await.err(),
         mappings.steps(&bob(), app, id).await.err(),
+        mappings.secrets(&bob(), app, id).await.err(),
         mappings.update(&bob(), app, id, update).await.err(),
         mappings.regenerate_secret(&bob(), app, id).await.err(),
         mappings

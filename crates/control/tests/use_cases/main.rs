@@ -7,6 +7,8 @@ mod application;
 #[cfg(test)]
 mod audit;
 #[cfg(test)]
+mod concurrency;
+#[cfg(test)]
 mod identity;
 #[cfg(test)]
 mod installation;

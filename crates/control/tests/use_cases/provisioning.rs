@@ -321,6 +321,12 @@ async fn a_new_secret_leaves_the_old_one_working_for_the_grace_period() {
         .unwrap();
     assert_ne!(new.expose_secret(), old.expose_secret());
     assert!(works(old.expose_secret()).await && works(new.expose_secret()).await);
+    let listed = mappings
+        .secrets(&ann(), application.id, keys.mapping.id)
+        .await
+        .unwrap();
+    assert_eq!(listed.len(), 2);
+    assert!(!format!("{listed:?}").contains(new.expose_secret()));
     // Other work on the keys does not wait for the grace period.
     let settings = application_settings("climate");
     let applications = installation.control.applications();
