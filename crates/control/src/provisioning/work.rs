@@ -13,8 +13,8 @@ use super::lease::Lease;
 use crate::{Control, Error};
 use subject::Subject;
 
-/// How often a job is taken up before it counts as failed for good. With the waits in between: about a quarter
-/// of an hour for a creation, which a person waits for; days for the rest.
+/// How often a job is taken up before it counts as failed for good. With the waits in between: some minutes for
+/// a creation, which a person waits for; about a day for the rest.
 const MOST_CREATION_ATTEMPTS: u32 = 10;
 const MOST_ATTEMPTS: u32 = 40;
 
