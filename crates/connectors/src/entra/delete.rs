@@ -27,6 +27,8 @@ struct Doomed {
     service_principal_id: Option<String>,
     /// How young it is.
     stage: Stage,
+    /// Whether it also leaves the deleted items.
+    purged: bool,
 }
 
 impl EntraConnector {
@@ -54,6 +56,8 @@ impl EntraConnector {
                 .principal_to_undo(&registration.app_id, journal, &polling)
                 .await?,
             stage: Stage::Fresh,
+            // Nobody has used it, and its name is wanted again by the next attempt.
+            purged: true,
         };
         self.remove_application(&doomed, journal, &polling).await
     }
@@ -76,6 +80,7 @@ impl EntraConnector {
             object_id,
             service_principal_id: reference.service_principal_id.as_deref().and_then(guid),
             stage: Stage::Settled,
+            purged: self.settings.purge_deleted,
         };
         self.remove_application(&doomed, journal, &polling).await
     }
@@ -99,7 +104,7 @@ impl EntraConnector {
             journal.finished(DELETE_APPLICATION, facts).await?;
             was_there
         };
-        if !self.settings.purge_deleted || journal.facts(PURGE_APPLICATION).is_some() {
+        if !doomed.purged || journal.facts(PURGE_APPLICATION).is_some() {
             return Ok(());
         }
         // What was deleted a moment ago will appear among the deleted items, unless an earlier run has purged it.

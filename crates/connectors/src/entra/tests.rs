@@ -27,7 +27,7 @@ use crate::registry::validate_configuration;
 use crate::test_support::{environment, settings};
 use tenant::{MANAGEMENT_CLIENT, MANAGEMENT_SECRET, TENANT, Tenant};
 
-/// A key manager for the tenant with short delays: 1 ms doubling to 200 ms, a minute at most.
+/// A key manager for the tenant with short delays: 1 ms doubling to 1 s, a minute at most.
 fn key_manager(tenant: &Tenant) -> KeyManagerSettings {
     let mut settings = settings("AzureAD");
     settings.issuer = format!("https://login.microsoftonline.com/{TENANT}/v2.0");
@@ -37,7 +37,7 @@ fn key_manager(tenant: &Tenant) -> KeyManagerSettings {
         ("azure_ad_client_id", json!(MANAGEMENT_CLIENT)),
         ("azure_ad_client_secret", json!(MANAGEMENT_SECRET)),
         ("polling_initial_delay_ms", json!("1")),
-        ("polling_max_wait_time_ms", json!("200")),
+        ("polling_max_wait_time_ms", json!("1000")),
         ("polling_budget_ms", json!("60000")),
     ] {
         settings.configuration.insert(name.to_owned(), value);

@@ -49,23 +49,33 @@ impl TokenEndpoint {
         &self.url
     }
 
+    /// The older endpoint, which a version 1 discovery document names, asks for a resource instead of a scope.
+    fn is_version_1(&self) -> bool {
+        self.url.path().ends_with("/oauth2/token")
+    }
+
     /// One attempt.
     pub(super) async fn client_credentials(
         &self,
         grant: &Grant<'_>,
     ) -> Result<TokenAnswer, Refusal> {
         let request_id = new_request_id(&*self.random);
+        let mut form = vec![
+            ("grant_type", "client_credentials"),
+            ("client_id", grant.client_id),
+            ("client_secret", grant.client_secret.expose_secret()),
+            ("scope", grant.scope),
+        ];
+        if self.is_version_1() {
+            let resource = grant.scope.strip_suffix("/.default");
+            form.push(("resource", resource.unwrap_or(grant.scope)));
+        }
         let request = self
             .http
             .request(Method::POST, &self.url)
             .header("client-request-id", &request_id)
             .header("accept", "application/json")
-            .form(&[
-                ("grant_type", "client_credentials"),
-                ("client_id", grant.client_id),
-                ("client_secret", grant.client_secret.expose_secret()),
-                ("scope", grant.scope),
-            ]);
+            .form(&form);
         let sent = self.http.send(request, ANSWER_LIMIT).await;
         let outcome = match sent {
             Ok(answer) if answer.status.is_success() => token_of(grant.operation, &answer),

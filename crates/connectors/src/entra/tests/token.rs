@@ -5,7 +5,7 @@ use secrecy::ExposeSecret as _;
 use serde_json::json;
 
 use super::tenant::{Fault, Tenant};
-use super::{connect, failure, secret, wanted};
+use super::{connect, failure, key_manager, open, secret, wanted};
 use crate::contract::TokenRequest;
 use crate::test_support::{Crash, MemoryJournal};
 
@@ -58,6 +58,33 @@ async fn a_wrong_secret_is_refused_with_entras_reason_and_without_the_secret() {
         Some("6b0e0000-0000-4000-8000-000000000000")
     );
     assert!(!format!("{failure:?}").contains("not-theirs"));
+}
+
+#[tokio::test]
+async fn the_older_token_endpoint_is_asked_for_a_resource_and_answers_numbers_as_texts() {
+    let tenant = Tenant::start().await;
+    let by_hand = tenant.register_by_hand("theirs");
+    let mut settings = key_manager(&tenant);
+    let older = tenant.token_endpoint().as_str().replace("/v2.0", "");
+    settings.endpoints.token = Some(older.parse().unwrap());
+    tenant.fault(Fault::new(
+        "POST",
+        "/oauth2/token",
+        200,
+        json!({ "token_type": "Bearer", "expires_in": "3599", "access_token": "token" }),
+    ));
+    let token = open(settings)
+        .request_token(&TokenRequest {
+            consumer_key: by_hand.app_id.clone(),
+            consumer_secret: secret("theirs"),
+            scopes: Vec::new(),
+        })
+        .await
+        .unwrap();
+    assert_eq!(token.expires_in, Duration::from_secs(3_599));
+    let body = tenant.state().calls[0].body.clone();
+    let resource = format!("resource=api%3A%2F%2F{}", by_hand.app_id);
+    assert!(body.ends_with(&resource), "{body}");
 }
 
 #[tokio::test]
