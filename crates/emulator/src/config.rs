@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::{directory::CloudProfile, replica::ReplicationDelays};
+use crate::{directory::CloudProfile, fault::FaultRule, replica::ReplicationDelays};
 
 /// How an emulator is set up. Also the form of the start-up file.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -27,6 +27,8 @@ pub struct EmulatorConfig {
     pub replication: ReplicationDelays,
     /// Whether Graph enforces its resource-unit limits.
     pub throttling: bool,
+    /// Fault rules in force from the start.
+    pub faults: Vec<FaultRule>,
     /// Tenants that are created when the data folder holds none.
     pub tenants: Vec<TenantSeed>,
 }
@@ -76,6 +78,7 @@ impl Default for EmulatorConfig {
             frozen_at: None,
             replication: ReplicationDelays::default(),
             throttling: true,
+            faults: Vec::new(),
             tenants: vec![TenantSeed::default()],
         }
     }

@@ -6,17 +6,21 @@
 
 use std::{
     fs::{self, File, OpenOptions},
-    io::{self, BufRead as _, BufReader, BufWriter, Write as _},
+    io::{self, BufRead as _, BufReader, BufWriter, Read as _, Seek as _, Write as _},
     path::{Path, PathBuf},
 };
 
 use crate::directory::{Change, Directory, Object};
 
 const FILE_NAME: &str = "directory.jsonl";
+const LOCK_NAME: &str = "emulator.lock";
 
 /// The open change file.
 pub(crate) struct Journal {
     file: File,
+    /// Held as long as the journal is open: two writers would destroy each other's changes.
+    _lock: File,
+    run: u64,
 }
 
 impl Journal {
@@ -27,11 +31,34 @@ impl Journal {
     /// When the folder or file cannot be read or written, or holds a line that is not a change.
     pub(crate) fn open(folder: &Path) -> io::Result<(Self, Directory)> {
         fs::create_dir_all(folder)?;
+        let mut lock = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(folder.join(LOCK_NAME))?;
+        if lock.try_lock().is_err() {
+            let message = format!("{} is in use by another emulator", folder.display());
+            return Err(io::Error::new(io::ErrorKind::ResourceBusy, message));
+        }
+        let run = count_run(&mut lock)?;
         let path = folder.join(FILE_NAME);
         let directory = read(&path)?;
         compact(&path, &directory)?;
         let file = OpenOptions::new().append(true).create(true).open(&path)?;
-        Ok((Self { file }, directory))
+        Ok((
+            Self {
+                file,
+                _lock: lock,
+                run,
+            },
+            directory,
+        ))
+    }
+
+    /// How often the folder was opened before.
+    pub(crate) fn run(&self) -> u64 {
+        self.run
     }
 
     /// Appends `changes`.
@@ -46,6 +73,16 @@ impl Journal {
         }
         self.file.write_all(&lines)
     }
+}
+
+/// The number in the lock file, which is counted up for the next opening.
+fn count_run(lock: &mut File) -> io::Result<u64> {
+    let mut text = String::new();
+    lock.read_to_string(&mut text)?;
+    let run = text.trim().parse().unwrap_or(0);
+    lock.rewind()?;
+    write!(lock, "{}", run + 1)?;
+    Ok(run)
 }
 
 fn read(path: &PathBuf) -> io::Result<Directory> {

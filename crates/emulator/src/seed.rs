@@ -11,10 +11,11 @@ use uuid::Uuid;
 use crate::{
     config::{EmulatorConfig, TenantSeed, UserSeed},
     directory::{
-        AppRoleAssignment, Application, PasswordCredential, ServicePrincipal, Tenant,
+        AppRoleAssignment, Application, GRAPH_APP_ID, PasswordCredential, ServicePrincipal, Tenant,
         TenantPolicies, Transaction, User, graph_service_principal,
     },
     random::Random,
+    replica::{Place, View},
     state::State,
 };
 
@@ -54,8 +55,9 @@ struct KeptAdministrator {
     client_secret: String,
 }
 
-/// Creates the configured tenants in an empty directory; in a kept one, only finds their
-/// administrators again (the secret is in the data folder's `administrators.json`).
+/// Creates the configured tenants in an empty directory. In a kept one, finds their administrators
+/// again (their secrets are in the data folder's `administrators.json`), or gives each tenant of an
+/// imported one an administrator.
 pub(crate) fn plant_all(
     config: &EmulatorConfig,
     state: &State,
@@ -64,22 +66,38 @@ pub(crate) fn plant_all(
         .data_folder
         .as_ref()
         .map(|folder| folder.join(FILE_NAME));
-    let is_empty = state.directory().tenants().next().is_none();
-    if !is_empty {
-        return file.map_or_else(|| Ok(Vec::new()), |file| read(&file));
+    if let Some(kept) = file.as_deref().map(read).transpose()?.flatten() {
+        return Ok(kept);
     }
     let now = state.now();
+    let (random, existing) = (&state.random, tenants(state));
     let (planted, _) = state.write(|transaction| {
-        config
-            .tenants
+        if existing.is_empty() {
+            let seeds = config.tenants.iter();
+            return seeds
+                .map(|seed| plant(seed, transaction, random, now))
+                .collect::<Vec<_>>();
+        }
+        existing
             .iter()
-            .map(|seed| plant(seed, transaction, &state.random, now))
-            .collect::<Vec<_>>()
+            .map(|tenant| {
+                let (id, secret) = (random.uuid(), new_secret(random));
+                plant_administrator(transaction, tenant, id, secret, random, now)
+            })
+            .collect()
     });
     if let Some(file) = file {
         keep(&file, &planted)?;
     }
     Ok(planted)
+}
+
+fn tenants(state: &State) -> Vec<Tenant> {
+    state
+        .directory()
+        .tenants()
+        .map(|tenant| Tenant::clone(tenant))
+        .collect()
 }
 
 /// Creates a tenant. Returns the credentials of its administrator application.
@@ -90,18 +108,16 @@ pub(crate) fn plant(
     now: Timestamp,
 ) -> AdministratorCredentials {
     let tenant_id = seed.id.unwrap_or_else(|| random.uuid());
-    transaction.put(Tenant {
+    let tenant = transaction.put(Tenant {
         id: tenant_id,
         display_name: seed.display_name.clone(),
         domains: seed.domains.clone(),
         profile: seed.profile,
         policies: TenantPolicies::default(),
     });
-    let graph = transaction.put(graph_service_principal(random.uuid(), tenant_id, now));
     for user in &seed.users {
         transaction.put(person(user, tenant_id, random));
     }
-
     let client_id = seed
         .administrator_client_id
         .unwrap_or_else(|| random.uuid());
@@ -109,14 +125,31 @@ pub(crate) fn plant(
         .administrator_client_secret
         .clone()
         .unwrap_or_else(|| new_secret(random));
-    let mut administrator = Application::new(
-        random.uuid(),
-        client_id,
-        tenant_id,
-        "Emulator administrator",
-    );
+    plant_administrator(transaction, &tenant, client_id, secret, random, now)
+}
+
+/// Creates a tenant's administrator application, and Microsoft Graph where it is missing.
+fn plant_administrator(
+    transaction: &mut Transaction<'_>,
+    tenant: &Tenant,
+    client_id: Uuid,
+    secret: String,
+    random: &Random,
+    now: Timestamp,
+) -> AdministratorCredentials {
+    let tenant_id = tenant.id;
+    let view = View {
+        place: Place::Primary,
+        now,
+    };
+    let graph = transaction
+        .directory()
+        .service_principal_by_app_id(tenant_id, GRAPH_APP_ID, view)
+        .unwrap_or_else(|| transaction.put(graph_service_principal(random.uuid(), tenant_id, now)));
+    let name = "Emulator administrator";
+    let mut administrator = Application::new(random.uuid(), client_id, tenant_id, name);
     administrator.created_date_time = Some(now);
-    administrator.publisher_domain = seed.domains.first().cloned();
+    administrator.publisher_domain = Some(tenant.initial_domain().to_owned());
     administrator.password_credentials = vec![PasswordCredential {
         key_id: random.uuid(),
         display_name: Some("seed".to_owned()),
@@ -130,11 +163,14 @@ pub(crate) fn plant(
     principal.directory_roles = vec!["Cloud Application Administrator".to_owned()];
     transaction.put(administrator);
     let principal = transaction.put(principal);
-    for role in graph.app_roles.iter().filter(|role| {
-        role.value
+    for role in &graph.app_roles {
+        let is_wanted = role
+            .value
             .as_deref()
-            .is_some_and(|value| ADMINISTRATOR_ROLES.contains(&value))
-    }) {
+            .is_some_and(|value| ADMINISTRATOR_ROLES.contains(&value));
+        if !is_wanted {
+            continue;
+        }
         transaction.put(AppRoleAssignment {
             id: random.uuid(),
             tenant_id,
@@ -162,21 +198,19 @@ pub(crate) fn new_secret(random: &Random) -> String {
     format!("{head}{digit}Q~{tail}")
 }
 
-fn read(file: &Path) -> io::Result<Vec<AdministratorCredentials>> {
+/// The kept administrators; `None` when none were kept, as in an imported directory.
+fn read(file: &Path) -> io::Result<Option<Vec<AdministratorCredentials>>> {
     let kept: Vec<KeptAdministrator> = match fs::read(file) {
         Ok(bytes) => serde_json::from_slice(&bytes)?,
-        // A directory that was imported has no administrator of ours.
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
     };
-    Ok(kept
-        .into_iter()
-        .map(|one| AdministratorCredentials {
-            tenant_id: one.tenant_id,
-            client_id: one.client_id,
-            client_secret: SecretString::from(one.client_secret),
-        })
-        .collect())
+    let credentials = kept.into_iter().map(|one| AdministratorCredentials {
+        tenant_id: one.tenant_id,
+        client_id: one.client_id,
+        client_secret: SecretString::from(one.client_secret),
+    });
+    Ok(Some(credentials.collect()))
 }
 
 fn keep(file: &Path, administrators: &[AdministratorCredentials]) -> io::Result<()> {

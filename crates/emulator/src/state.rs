@@ -28,6 +28,9 @@ use crate::{
     token_service::SignIns,
 };
 
+/// An odd number without structure: the seeds of two runs are far apart.
+const SEED_STEP: u64 = 0x9e37_79b9_7f4a_7c15;
+
 /// What all parts of a running emulator share.
 pub(crate) struct State {
     pub(crate) clock: Clock,
@@ -74,12 +77,19 @@ impl State {
             Some(folder) => KeyRing::open(folder, clock.now())?,
             None => KeyRing::generate(clock.now()).map_err(io::Error::other)?,
         };
+        // A seed that began again at each start would give out the same identifiers twice.
+        let runs = journal.as_ref().map_or(0, |journal| {
+            journal.lock().unwrap_or_else(PoisonError::into_inner).run()
+        });
+        let seed = config
+            .seed
+            .map(|seed| seed.wrapping_add(runs.wrapping_mul(SEED_STEP)));
         let mut state = Self {
             clock,
-            random: Random::new(config.seed, "values"),
-            request_random: Random::new(config.seed, "requests"),
-            fault_random: Random::new(config.seed, "faults"),
-            replication_random: Random::new(config.seed, "replication"),
+            random: Random::new(seed, "values"),
+            request_random: Random::new(seed, "requests"),
+            fault_random: Random::new(seed, "faults"),
+            replication_random: Random::new(seed, "replication"),
             audit: Audit::default(),
             faults: Faults::default(),
             throttle: Throttle::default(),
@@ -94,6 +104,13 @@ impl State {
             administrators: Vec::new(),
         };
         state.administrators = seed::plant_all(config, &state)?;
+        for rule in &config.faults {
+            let id = state.request_random.uuid();
+            state
+                .faults
+                .add(rule.clone(), id)
+                .map_err(io::Error::other)?;
+        }
         state.set_delays(config.replication.clone());
         Ok(state)
     }
@@ -149,6 +166,7 @@ impl State {
         let now = self.clock.now();
         let mut transaction =
             Transaction::new(&mut directory, &delays, &self.replication_random, now);
+        transaction.expire_deleted_items();
         let result = change(&mut transaction);
         let (changes, effects) = transaction.finish();
         if let Some(journal) = self.journal.as_ref().filter(|_| !changes.is_empty()) {

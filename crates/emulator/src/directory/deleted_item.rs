@@ -1,5 +1,6 @@
 //! Soft-deleted objects: for 30 days they can be restored, and keep their names and quota.
 
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -13,6 +14,22 @@ pub(crate) enum DeletedItem {
     Application(Box<Application>),
     /// A deleted service principal.
     ServicePrincipal(Box<ServicePrincipal>),
+}
+
+/// How long a deleted object can be restored.
+const LIFE: SignedDuration = SignedDuration::from_hours(24 * 30);
+
+impl DeletedItem {
+    /// Whether its thirty days are over at `now`.
+    pub(crate) fn is_expired(&self, now: Timestamp) -> bool {
+        let deleted_at = match self {
+            Self::Application(application) => application.deleted_date_time,
+            Self::ServicePrincipal(principal) => principal.deleted_date_time,
+        };
+        deleted_at
+            .and_then(|at| at.checked_add(LIFE).ok())
+            .is_some_and(|end| end <= now)
+    }
 }
 
 impl Entity for DeletedItem {

@@ -22,8 +22,6 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 pub(crate) use app_role::{AppRole, PermissionScope};
-#[cfg(test)]
-pub(crate) use application::OptionalClaims;
 pub(crate) use application::{Application, OptionalClaim, RequiredResourceAccess, ResourceAccess};
 pub(crate) use assignment::{AppRoleAssignment, PermissionGrant, link_id, link_target};
 pub(crate) use credential::{FederatedIdentityCredential, KeyCredential, PasswordCredential};

@@ -185,16 +185,16 @@ impl<T: Entity> Table<T> {
             .filter_map(move |(&(_, number), &id)| Some((number, self.get(id, view)?)))
     }
 
-    /// The newest versions of all objects of `tenant`, in order of creation.
+    /// How many objects of `tenant` the newest state has. Kept as a number: a quota asks at each write.
+    pub(crate) fn count(&self, tenant: Uuid) -> usize {
+        self.counts.get(&tenant).copied().unwrap_or(0)
+    }
+
+    /// The newest versions of the objects of `tenant`, in order of creation.
     pub(crate) fn list_newest(&self, tenant: Uuid) -> impl Iterator<Item = &Arc<T>> + '_ {
         self.order
             .range((tenant, 0)..=(tenant, u64::MAX))
             .filter_map(|(_, &id)| self.newest(id))
-    }
-
-    /// How many objects of `tenant` the newest state has. Kept as a number: a quota asks at each write.
-    pub(crate) fn count(&self, tenant: Uuid) -> usize {
-        self.counts.get(&tenant).copied().unwrap_or(0)
     }
 
     /// The newest versions of all objects of all tenants.

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{Directory, Kind, Object, Stored};
+use super::{DeletedItem, Directory, Entity as _, Kind, Object, Stored};
 use crate::{
     random::Random,
     replica::{ReplicationDelays, Write},
@@ -121,6 +121,28 @@ impl<'a> Transaction<'a> {
             id,
         });
         Some(removed)
+    }
+
+    /// Forgets deleted objects whose thirty days are over. They are kept in the order of their
+    /// deletion, so that only the oldest of each tenant need a look.
+    pub(crate) fn expire_deleted_items(&mut self) {
+        let tenants: Vec<_> = self.directory.tenants().map(|tenant| tenant.id).collect();
+        for tenant in tenants {
+            let expired: Vec<_> = self
+                .directory
+                .table::<DeletedItem>()
+                .list_newest(tenant)
+                .take_while(|item| item.is_expired(self.now))
+                .map(|item| item.id())
+                .collect();
+            for id in expired {
+                self.directory.unload(Kind::DeletedItem, id);
+                self.changes.push(Change::Remove {
+                    kind: Kind::DeletedItem,
+                    id,
+                });
+            }
+        }
     }
 
     /// Takes in an object from outside, visible everywhere at once.

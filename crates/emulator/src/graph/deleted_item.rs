@@ -54,9 +54,10 @@ pub(super) fn serve(request: &Request<'_>, key: Option<&Key>, rest: &[Segment]) 
 fn list(request: &Request<'_>, wanted: &str) -> Outcome {
     request.caller.require(Action::ReadApplications)?;
     let directory = request.directory();
+    let now = request.state.now();
     let page =
         odata::collect_where::<DeletedItem>(request.source(&directory), &request.query, |item| {
-            type_of(item) == wanted
+            type_of(item) == wanted && !item.is_expired(now)
         })?;
     let items: Vec<_> = page
         .items
@@ -171,6 +172,7 @@ fn find(
     directory
         .get::<DeletedItem>(id, request.view)
         .filter(|item| item.tenant_id() == request.caller.tenant_id)
+        .filter(|item| !item.is_expired(request.state.now()))
         .ok_or_else(|| GraphError::not_found(id))
 }
 

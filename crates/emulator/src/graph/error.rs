@@ -13,8 +13,19 @@ pub(crate) struct GraphError {
     pub(crate) code: &'static str,
     pub(crate) message: String,
     pub(crate) details: Vec<Detail>,
+    /// What a throttled caller is told in headers.
+    pub(crate) throttle: Option<Throttled>,
+}
+
+/// Why and how long a caller is throttled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Throttled {
     /// Seconds for `Retry-After`.
-    pub(crate) retry_after: Option<u64>,
+    pub(crate) retry_after: u64,
+    /// `x-ms-throttle-scope`.
+    pub(crate) scope: String,
+    /// `x-ms-throttle-information`.
+    pub(crate) information: &'static str,
 }
 
 /// One entry of `details`.
@@ -41,7 +52,7 @@ impl GraphError {
             code,
             message: message.into(),
             details: Vec::new(),
-            retry_after: None,
+            throttle: None,
         }
     }
 
@@ -168,9 +179,9 @@ impl GraphError {
     }
 
     /// 429.
-    pub(crate) fn throttled(retry_after: u64) -> Self {
+    pub(crate) fn throttled(throttle: Throttled) -> Self {
         Self {
-            retry_after: Some(retry_after),
+            throttle: Some(throttle),
             ..Self::new(
                 StatusCode::TOO_MANY_REQUESTS,
                 "TooManyRequests",

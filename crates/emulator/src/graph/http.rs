@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use super::{
     Call, batch,
-    error::{GraphError, RequestIds},
+    error::{GraphError, RequestIds, Throttled},
     perform,
     permission::Caller,
     request::{Answer, Content, Prefer},
@@ -180,7 +180,18 @@ fn charge(
         state.clock.now(),
     ) {
         Verdict::Served { units, used } => Ok((used, units)),
-        Verdict::Refused { retry_after, .. } => Err(GraphError::throttled(retry_after)),
+        Verdict::Refused {
+            retry_after,
+            scope,
+            information,
+        } => {
+            let scope = format!("{scope}/{}/{}", caller.app_id, caller.tenant_id);
+            Err(GraphError::throttled(Throttled {
+                retry_after,
+                scope,
+                information,
+            }))
+        }
     }
 }
 
@@ -312,16 +323,18 @@ impl Envelope {
             Vec::new(),
         );
         let headers = response.headers_mut();
-        if let Some(seconds) = error.retry_after {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
-            headers.insert(
-                "x-ms-throttle-limit-percentage",
-                HeaderValue::from_static("1.00"),
-            );
-            headers.insert(
-                "x-ms-throttle-information",
-                HeaderValue::from_static("ResourceUnitLimitExceeded"),
-            );
+        if let Some(throttle) = &error.throttle {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(throttle.retry_after));
+            let texts = [
+                ("x-ms-throttle-limit-percentage", "1.00"),
+                ("x-ms-throttle-scope", &throttle.scope),
+                ("x-ms-throttle-information", throttle.information),
+            ];
+            for (name, text) in texts {
+                if let Ok(value) = HeaderValue::from_str(text) {
+                    headers.insert(name, value);
+                }
+            }
         }
         if error.status == StatusCode::UNAUTHORIZED {
             headers.insert(

@@ -300,3 +300,48 @@ async fn an_enabled_role_must_be_disabled_before_it_is_removed() {
         .await
         .expect(204);
 }
+
+#[tokio::test]
+async fn a_deleted_application_is_forgotten_after_thirty_days() {
+    let laboratory = Laboratory::start().await;
+    let body = json!({ "displayName": "x" });
+    let created = laboratory
+        .upsert("/applications(uniqueName='k')", body.clone())
+        .await
+        .expect(201);
+    laboratory
+        .delete(&format!("/applications/{}", created.text("/id")))
+        .await
+        .expect(204);
+    let renewed = async |days: i64| {
+        laboratory
+            .running
+            .clock()
+            .advance(jiff::SignedDuration::from_hours(24 * days));
+        let secret = laboratory
+            .running
+            .administrator()
+            .expose_secret()
+            .to_owned();
+        let mut caller = laboratory.administrator.clone();
+        caller.token = laboratory.graph_token(&caller.app_id, &secret).await;
+        caller
+    };
+    let target = format!("/directory/deletedItems/{}", created.text("/id"));
+    let caller = renewed(29).await;
+    laboratory
+        .call_with(&caller, Method::GET, &target, &[], None)
+        .await
+        .expect(200);
+    let caller = renewed(1).await;
+    laboratory
+        .call_with(&caller, Method::GET, &target, &[], None)
+        .await
+        .expect(404);
+    let headers = [("Prefer", "create-if-missing")];
+    let upsert = "/applications(uniqueName='k')";
+    laboratory
+        .call_with(&caller, Method::PATCH, upsert, &headers, Some(body))
+        .await
+        .expect(201);
+}

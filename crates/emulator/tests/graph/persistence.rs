@@ -119,3 +119,68 @@ async fn a_taken_port_is_refused_with_its_address() {
         "{error}"
     );
 }
+
+#[tokio::test]
+async fn a_seeded_emulator_gives_no_identifier_out_twice_over_restarts() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = || EmulatorConfig {
+        data_folder: Some(folder.path().to_owned()),
+        ..configuration()
+    };
+    let mut ids = Vec::new();
+    for _ in 0..3 {
+        let laboratory = Laboratory::with(config()).await;
+        for _ in 0..3 {
+            let created = laboratory.application("x").await;
+            ids.extend([created["id"].to_string(), created["appId"].to_string()]);
+        }
+        laboratory.running.stop().await;
+    }
+    ids.sort();
+    ids.dedup();
+    assert_eq!(ids.len(), 18);
+}
+
+#[tokio::test]
+async fn a_folder_in_use_is_refused_to_a_second_emulator() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = || EmulatorConfig {
+        data_folder: Some(folder.path().to_owned()),
+        ..configuration()
+    };
+    let laboratory = Laboratory::with(config()).await;
+    let error = emulator::Emulator::start(config())
+        .await
+        .err()
+        .unwrap()
+        .to_string();
+    assert!(error.contains("in use by another emulator"), "{error}");
+    laboratory.running.stop().await;
+}
+
+#[tokio::test]
+async fn an_imported_directory_gets_an_administrator() {
+    let source = Laboratory::start().await;
+    let id = source.application("moves").await["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let export = source
+        .control(reqwest::Method::GET, "/export", None)
+        .await
+        .body
+        .to_string();
+    let folder = tempfile::tempdir().unwrap();
+    emulator::import_folder(folder.path(), &export).unwrap();
+    let config = EmulatorConfig {
+        data_folder: Some(folder.path().to_owned()),
+        seed: Some(7),
+        ..EmulatorConfig::default()
+    };
+    let laboratory = Laboratory::with(config).await;
+    assert_eq!(laboratory.running.tenant_id(), source.running.tenant_id());
+    laboratory
+        .get(&format!("/applications/{id}"))
+        .await
+        .expect(200);
+}

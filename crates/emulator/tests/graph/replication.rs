@@ -193,3 +193,20 @@ async fn the_token_service_learns_of_each_part_at_its_own_time() {
     assert!([7_000_215, 7_000_222].contains(&secret_lag), "{secret_lag}");
     assert_eq!(codes, [700_016, 7_000_229, 500_011, 200]);
 }
+
+#[tokio::test]
+async fn search_is_slower_than_filters() {
+    let laboratory = delayed(ReplicationDelays {
+        search: Delay::fixed(30_000),
+        ..ReplicationDelays::default()
+    })
+    .await;
+    laboratory.application("findable").await;
+    let filter = "/applications?$filter=displayName eq 'findable'";
+    let search = "/applications?$search=\"displayName:findable\"";
+    let found = |body: &serde_json::Value| body["value"].as_array().map_or(0, Vec::len);
+    assert_eq!(found(&laboratory.get(filter).await.body), 1);
+    assert_eq!(found(&laboratory.advanced(search).await.body), 0);
+    wait(&laboratory, 30);
+    assert_eq!(found(&laboratory.advanced(search).await.body), 1);
+}

@@ -1,5 +1,9 @@
 //! Secrets and certificates.
 
+use base64::{
+    Engine as _,
+    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
+};
 use serde_json::{Value, json};
 
 use crate::laboratory::Laboratory;
@@ -128,10 +132,7 @@ async fn certificates_are_set_by_patch_and_kept_when_echoed_without_their_key() 
     let created = laboratory.application("certified").await;
     let target = format!("/applications/{}", created["id"].as_str().unwrap());
     let certificate = rcgen::generate_simple_self_signed(["certified".to_owned()]).unwrap();
-    let der = {
-        use base64::Engine as _;
-        base64::engine::general_purpose::STANDARD.encode(certificate.cert.der())
-    };
+    let der = STANDARD.encode(certificate.cert.der());
     let credential = json!({ "@odata.type": "#microsoft.graph.keyCredential",
         "type": "AsymmetricX509Cert", "usage": "Verify", "key": der,
         "endDateTime": "2040-01-01T00:00:00Z", "startDateTime": "2020-01-01T00:00:00Z" });
@@ -163,4 +164,78 @@ async fn certificates_are_set_by_patch_and_kept_when_echoed_without_their_key() 
         )
         .await
         .refuses(403, "Authentication_MissingOrMalformed", "");
+}
+
+#[tokio::test]
+async fn a_certificate_is_added_and_removed_with_a_proof_of_possession() {
+    let laboratory = Laboratory::start().await;
+    let created = laboratory.application("proven").await;
+    let id = created["id"].as_str().unwrap();
+    let target = format!("/applications/{id}");
+    let (first, second) = (Certificate::new(), Certificate::new());
+    let body = json!({ "keyCredentials": [first.credential()] });
+    laboratory.patch(&target, body).await.expect(204);
+    let proof = |certificate: &Certificate| {
+        certificate.proof(id, laboratory.running.clock().now().as_second())
+    };
+    let add_key = format!("{target}/addKey");
+    let add = |proof: String| {
+        let body = json!({ "keyCredential": second.credential(), "proof": proof });
+        laboratory.post(&add_key, body)
+    };
+    let stranger = add(proof(&second)).await;
+    stranger.refuses(403, "Authentication_MissingOrMalformed", "");
+    let added = add(proof(&first)).await.expect(200);
+    let body = json!({ "keyId": added.body["keyId"], "proof": proof(&second) });
+    laboratory
+        .post(&format!("{target}/removeKey"), body)
+        .await
+        .expect(204);
+    let read = laboratory.get(&target).await.expect(200).body;
+    assert_eq!(read["keyCredentials"].as_array().map(Vec::len), Some(1));
+}
+
+/// A self-signed RSA certificate with its key.
+struct Certificate {
+    key: aws_lc_rs::rsa::KeyPair,
+    der: Vec<u8>,
+}
+
+impl Certificate {
+    fn new() -> Self {
+        use aws_lc_rs::encoding::AsDer as _;
+        let key = aws_lc_rs::rsa::KeyPair::generate(aws_lc_rs::rsa::KeySize::Rsa2048).unwrap();
+        let pkcs8: aws_lc_rs::encoding::Pkcs8V1Der<'_> = key.as_der().unwrap();
+        let der = rustls::pki_types::PrivatePkcs8KeyDer::from(pkcs8.as_ref().to_vec());
+        let pair = rcgen::KeyPair::from_pkcs8_der_and_sign_algo(&der, &rcgen::PKCS_RSA_SHA256);
+        let parameters = rcgen::CertificateParams::new(["proven".to_owned()]).unwrap();
+        let certificate = parameters.self_signed(&pair.unwrap()).unwrap();
+        Self {
+            key,
+            der: certificate.der().to_vec(),
+        }
+    }
+
+    fn credential(&self) -> Value {
+        json!({ "type": "AsymmetricX509Cert", "usage": "Verify", "key": STANDARD.encode(&self.der),
+            "endDateTime": "2040-01-01T00:00:00Z" })
+    }
+
+    fn proof(&self, application: &str, now: i64) -> String {
+        let part = |value: Value| URL_SAFE_NO_PAD.encode(value.to_string());
+        let claims = json!({ "aud": "00000002-0000-0000-c000-000000000000", "iss": application,
+            "nbf": now, "exp": now + 600 });
+        let signed = format!(
+            "{}.{}",
+            part(json!({ "alg": "RS256", "typ": "JWT" })),
+            part(claims)
+        );
+        let mut signature = vec![0; self.key.public_modulus_len()];
+        let random = aws_lc_rs::rand::SystemRandom::new();
+        let padding = &aws_lc_rs::signature::RSA_PKCS1_SHA256;
+        self.key
+            .sign(padding, &random, signed.as_bytes(), &mut signature)
+            .unwrap();
+        format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))
+    }
 }
