@@ -5,10 +5,10 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
 use super::EntraClient;
+use super::entra;
 use super::narration::{Outcome, Told};
 use super::publication::PublishedApi;
 use super::script::{Portal, Reply, Script, hold};
-use super::{entra, script};
 
 pub(super) const RESOURCE: &str = "/forecast/Colombo";
 
@@ -122,15 +122,17 @@ pub(super) async fn explain(
 ) -> Result<Reply, String> {
     let body = serde_json::json!({
         "token": token.expose_secret(),
-        "api": { "id": api.id, "verb": "GET", "path": RESOURCE }
+        "apiId": api.id,
+        "verb": "GET",
+        "path": RESOURCE
     });
-    script::Script::call(
-        script,
-        Portal::Developer,
-        Method::POST,
-        "/tokens/explain",
-        Some(&body),
-    )
-    .await?
-    .expect(200, "explain")
+    script
+        .call(
+            Portal::Developer,
+            Method::POST,
+            "/tokens/explain",
+            Some(&body),
+        )
+        .await?
+        .expect(200, "explain")
 }

@@ -39,18 +39,7 @@ pub(super) async fn deleted(
     ] {
         until_gone(script, &token, &path).await?;
     }
-    let bin = script
-        .graph(
-            &token,
-            Method::GET,
-            "/directory/deletedItems/microsoft.graph.application?$top=999",
-            None,
-        )
-        .await?
-        .expect(200, "reading the deleted items")?;
-    hold(!bin.text.contains(client_id.as_str()), || {
-        "it is still among the deleted items".to_owned()
-    })?;
+    until_purged(script, &token, client_id).await?;
     entra::eventually(
         script,
         &token,
@@ -61,6 +50,26 @@ pub(super) async fn deleted(
         (),
         format!("{client_id} is gone; {} is there", mapped.client_id),
     ))
+}
+
+/// The deleted items are an index like any other: they forget a little late.
+async fn until_purged(
+    script: &Script,
+    token: &SecretString,
+    client_id: &str,
+) -> Result<(), String> {
+    let path = "/directory/deletedItems/microsoft.graph.application?$top=999";
+    for wait in waits() {
+        let bin = script
+            .graph(token, Method::GET, path, None)
+            .await?
+            .expect(200, "reading the deleted items")?;
+        if !bin.text.contains(client_id) {
+            return Ok(());
+        }
+        tokio::time::sleep(wait).await;
+    }
+    Err(format!("{client_id} is still among the deleted items"))
 }
 
 async fn until_gone(script: &Script, token: &SecretString, path: &str) -> Result<(), String> {
