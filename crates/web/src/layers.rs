@@ -9,6 +9,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use domain::Random;
 use http::{HeaderName, HeaderValue, StatusCode, header};
+use tokio::time::Instant;
 use tower_http::request_id::{MakeRequestId, RequestId};
 
 use crate::problem::Problem;
@@ -33,6 +34,24 @@ impl MakeRequestId for RandomRequestId {
             .ok()
             .map(RequestId::new)
     }
+}
+
+/// One line a request: no query string and no body, either may hold what a log must not.
+pub(crate) async fn access_log(request: Request, next: Next) -> Response {
+    let method = request.method().clone();
+    let path = request.uri().path().to_owned();
+    let id = request.headers().get(REQUEST_ID).cloned();
+    let started = Instant::now();
+    let response = next.run(request).await;
+    tracing::info!(
+        http.method = %method,
+        http.path = path,
+        http.status = response.status().as_u16(),
+        request.id = id.as_ref().and_then(|id| id.to_str().ok()),
+        duration.ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+        "answered"
+    );
+    response
 }
 
 /// Ends a request that takes longer than `limit`.

@@ -102,6 +102,7 @@ pub fn router(control: Control, settings: WebSettings) -> Router {
         ))
         .layer(CatchPanicLayer::custom(layers::panicked))
         .layer(from_fn(layers::security_headers))
+        .layer(from_fn(layers::access_log))
         .layer(PropagateRequestIdLayer::new(REQUEST_ID))
         .layer(SetRequestIdLayer::new(
             REQUEST_ID,

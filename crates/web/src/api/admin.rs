@@ -6,6 +6,7 @@ mod job;
 mod key_manager;
 mod key_manager_body;
 mod key_manager_endpoints;
+mod key_manager_parts;
 mod key_manager_usage;
 mod role;
 mod settings;

@@ -5,21 +5,19 @@
 
 use std::collections::BTreeMap;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use domain::SecretString;
-use domain::certificate::Certificates;
 use domain::connector_descriptor::ConnectorDescriptor;
-use domain::key_manager::{
-    Capabilities, ClaimMapping, KeyManager, KeyManagerSettings, Permissions, TokenType,
-    TokenValidation,
-};
+use domain::key_manager::{Capabilities, ClaimMapping, KeyManager, KeyManagerSettings, TokenType};
 use domain::validation::{Check, Invalid};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::key_manager_endpoints::{EndpointFields, EndpointPair};
+use super::key_manager_parts::{
+    CertificatesBody, ClaimMappingEntry, PermissionsBody, TokenValidationBody, certificates_from,
+    permissions_from, token_validation_body, token_validation_from,
+};
 
 /// Stands for a secret in every response.
 const MASK: &str = "*****";
@@ -86,71 +84,6 @@ pub(crate) struct KeyManagerBody {
     pub token_type: Option<TokenType>,
     /// `["ALL"]` or empty: all.
     pub allowed_organizations: Option<Vec<String>>,
-}
-
-/// Where the signing keys come from. A PEM value is base64 of the PEM text.
-#[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
-#[schema(as = KeyManagerCertificates)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct CertificatesBody {
-    /// `JWKS` or `PEM`.
-    #[serde(rename = "type")]
-    pub kind: Option<CertificateKind>,
-    pub value: Option<String>,
-}
-
-#[derive(Clone, Copy, Debug, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "UPPERCASE")]
-pub(crate) enum CertificateKind {
-    Jwks,
-    Pem,
-}
-
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(crate) struct ClaimMappingEntry {
-    pub remote_claim: String,
-    pub local_claim: String,
-}
-
-/// One "token handling option". The value of REFERENCE is a regular expression, that of JWT is
-/// `{"body": {claim: regular expression}}`.
-#[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
-#[schema(as = TokenValidation)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct TokenValidationBody {
-    pub id: Option<i64>,
-    pub enable: Option<bool>,
-    #[serde(rename = "type")]
-    pub kind: Option<TokenValidationKind>,
-    #[schema(value_type = Option<Object>)]
-    pub value: Option<Value>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "UPPERCASE")]
-pub(crate) enum TokenValidationKind {
-    Reference,
-    Jwt,
-    Custom,
-}
-
-/// Who may use the key manager in the developer portal.
-#[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
-#[schema(as = KeyManagerPermissions)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-pub(crate) struct PermissionsBody {
-    pub permission_type: Option<PermissionType>,
-    pub roles: Option<Vec<String>>,
-}
-
-#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "UPPERCASE")]
-pub(crate) enum PermissionType {
-    #[default]
-    Public,
-    Allow,
-    Deny,
 }
 
 impl KeyManagerBody {
@@ -306,33 +239,6 @@ impl From<&KeyManagerSettings> for KeyManagerBody {
     }
 }
 
-impl From<&Certificates> for CertificatesBody {
-    fn from(certificates: &Certificates) -> Self {
-        let (kind, value) = match certificates {
-            Certificates::Jwks(url) => (CertificateKind::Jwks, url.to_string()),
-            Certificates::Pem(text) => (CertificateKind::Pem, STANDARD.encode(text)),
-        };
-        Self {
-            kind: Some(kind),
-            value: Some(value),
-        }
-    }
-}
-
-impl From<&Permissions> for PermissionsBody {
-    fn from(permissions: &Permissions) -> Self {
-        let (permission_type, roles) = match permissions {
-            Permissions::Public => (PermissionType::Public, Vec::new()),
-            Permissions::Allow(roles) => (PermissionType::Allow, roles.clone()),
-            Permissions::Deny(roles) => (PermissionType::Deny, roles.clone()),
-        };
-        Self {
-            permission_type: Some(permission_type),
-            roles: Some(roles),
-        }
-    }
-}
-
 fn text(value: Option<String>) -> String {
     value.map_or_else(String::new, |text| text.trim().to_owned())
 }
@@ -389,184 +295,5 @@ fn masked_properties(settings: &KeyManagerSettings) -> Map<String, Value> {
     open.chain(masked).collect()
 }
 
-/// Accepts PEM text as well as base64 of it.
-fn certificates_from(body: Option<CertificatesBody>, check: &mut Check) -> Option<Certificates> {
-    let body = body?;
-    let value = text(body.value);
-    let kind = body.kind.filter(|_| !value.is_empty())?;
-    let certificates = match kind {
-        CertificateKind::Jwks => value.parse().ok().map(Certificates::Jwks),
-        CertificateKind::Pem if value.starts_with("-----BEGIN") => Some(Certificates::Pem(value)),
-        CertificateKind::Pem => STANDARD
-            .decode(value)
-            .ok()
-            .and_then(|bytes| String::from_utf8(bytes).ok())
-            .map(Certificates::Pem),
-    };
-    let message = match kind {
-        CertificateKind::Jwks => "must be the address of a JSON Web Key Set",
-        CertificateKind::Pem => "must be base64 of PEM text",
-    };
-    check.that(certificates.is_some(), "certificates.value", message);
-    certificates
-}
-
-fn permissions_from(body: PermissionsBody) -> Permissions {
-    let roles = body.roles.unwrap_or_default();
-    match body.permission_type.unwrap_or_default() {
-        PermissionType::Public => Permissions::Public,
-        PermissionType::Allow => Permissions::Allow(roles),
-        PermissionType::Deny => Permissions::Deny(roles),
-    }
-}
-
-/// Portals send a switched-off entry along; it means nothing.
-fn token_validation_from(
-    entries: Vec<TokenValidationBody>,
-    check: &mut Check,
-) -> Vec<TokenValidation> {
-    let mut rules = Vec::new();
-    for entry in entries {
-        if !entry.enable.unwrap_or(true) {
-            continue;
-        }
-        let value = entry.value.unwrap_or_default();
-        let rule = match entry.kind {
-            Some(TokenValidationKind::Reference) => {
-                value.as_str().map(|pattern| TokenValidation::Reference {
-                    pattern: pattern.to_owned(),
-                })
-            }
-            Some(TokenValidationKind::Jwt) => value
-                .get("body")
-                .and_then(|body| serde_json::from_value(body.clone()).ok())
-                .map(|claims| TokenValidation::Jwt { claims }),
-            Some(TokenValidationKind::Custom) | None => None,
-        };
-        check.that(
-            rule.is_some(),
-            "tokenValidation",
-            "must be REFERENCE with a regular expression or JWT with {\"body\": {claim: regular expression}}",
-        );
-        rules.extend(rule);
-    }
-    rules
-}
-
-fn token_validation_body(rules: &[TokenValidation]) -> Vec<TokenValidationBody> {
-    let ids = 1_i64..;
-    rules
-        .iter()
-        .zip(ids)
-        .map(|(rule, id)| {
-            let (kind, value) = match rule {
-                TokenValidation::Reference { pattern } => {
-                    (TokenValidationKind::Reference, json!(pattern))
-                }
-                TokenValidation::Jwt { claims } => {
-                    (TokenValidationKind::Jwt, json!({ "body": claims }))
-                }
-            };
-            TokenValidationBody {
-                id: Some(id),
-                enable: Some(true),
-                kind: Some(kind),
-                value: Some(value),
-            }
-        })
-        .collect()
-}
-
 #[cfg(test)]
-mod tests {
-    use domain::connector_descriptor::ConfigurationField;
-    use secrecy::ExposeSecret as _;
-
-    use super::*;
-
-    fn descriptors() -> Vec<ConnectorDescriptor> {
-        vec![ConnectorDescriptor {
-            connector_type: "AzureAD",
-            display_name: "Azure AD",
-            default_consumer_key_claim: "azp",
-            default_scopes_claim: "",
-            configurations: vec![
-                ConfigurationField::input("azure_ad_client_secret", "", "")
-                    .required()
-                    .masked(),
-            ],
-            endpoint_configurations: Vec::new(),
-            application_configurations: Vec::new(),
-        }]
-    }
-
-    fn settings(body: Value) -> Result<KeyManagerSettings, Invalid> {
-        serde_json::from_value::<KeyManagerBody>(body)
-            .expect("a well-formed body")
-            .into_settings(&descriptors())
-    }
-
-    #[test]
-    fn a_secret_goes_in_and_only_its_mask_comes_out() {
-        let settings = settings(json!({
-            "name": "Entra", "type": "AzureAD",
-            "additionalProperties": {"azure_ad_client_secret": " s3cret ", "microsoft_graph_api_endpoint_version": ["v1.0"]}
-        }))
-        .expect("valid");
-        assert_eq!(
-            settings.secrets["azure_ad_client_secret"].expose_secret(),
-            "s3cret"
-        );
-        let body = serde_json::to_value(KeyManagerBody::from(&settings)).expect("JSON");
-        assert_eq!(
-            body["additionalProperties"],
-            json!({"azure_ad_client_secret": "*****", "microsoft_graph_api_endpoint_version": ["v1.0"]})
-        );
-    }
-
-    #[test]
-    fn a_pem_certificate_travels_as_base64_of_its_text() {
-        let pem = "-----BEGIN CERTIFICATE-----\nMA==\n-----END CERTIFICATE-----";
-        let settings = settings(json!({
-            "name": "Entra", "type": "AzureAD",
-            "certificates": {"type": "PEM", "value": STANDARD.encode(pem)}
-        }))
-        .expect("valid");
-        assert_eq!(
-            settings.certificates,
-            Some(Certificates::Pem(pem.to_owned()))
-        );
-        let body = KeyManagerBody::from(&settings);
-        assert_eq!(
-            body.certificates
-                .and_then(|certificates| certificates.value),
-            Some(STANDARD.encode(pem))
-        );
-    }
-
-    #[test]
-    fn every_wrong_address_is_named() {
-        let invalid = settings(json!({
-            "name": "Entra", "type": "AzureAD",
-            "tokenEndpoint": "not a url",
-            "endpoints": [{"name": "revoke_endpoint", "value": "neither"}],
-            "certificates": {"type": "JWKS", "value": "nor this"}
-        }))
-        .expect_err("three wrong addresses");
-        let fields: Vec<_> = invalid.0.iter().map(|error| error.field.as_str()).collect();
-        assert_eq!(
-            fields,
-            ["revokeEndpoint", "tokenEndpoint", "certificates.value"]
-        );
-    }
-
-    #[test]
-    fn a_switched_off_token_handling_option_means_nothing() {
-        let settings = settings(json!({
-            "name": "Entra", "type": "AzureAD",
-            "tokenValidation": [{"type": "REFERENCE", "value": {}, "enable": false}]
-        }))
-        .expect("valid");
-        assert!(settings.token_validation.is_empty());
-    }
-}
+mod tests;
