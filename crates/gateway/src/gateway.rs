@@ -1,39 +1,30 @@
 //! The gateway as its owner sees it: started, fed with snapshots, asked, stopped.
 
-use std::collections::BTreeSet;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
-use arc_swap::ArcSwap;
-use domain::api::Verb;
+use domain::Clock;
 use domain::explanation::Explanation;
-use domain::id::{ApiId, KeyManagerId};
+use domain::id::KeyManagerId;
 use domain::snapshot::{SnapshotRevision, SnapshotUpdate};
-use domain::{Clock, SecretString};
-use http::header::HeaderName;
-use http::{HeaderMap, HeaderValue, Method};
 use jiff::Timestamp;
-use secrecy::ExposeSecret as _;
 use tokio::sync::oneshot;
 
 use crate::config::{GatewayConfig, TlsIdentity};
-use crate::decide::{Admission, Caller, Ground, RequestParts, Stop, UnknownKey, authorize, decide};
-use crate::explain::{ExplainRequest, ExplainTarget, Recorder};
+use crate::engine::Engine;
+use crate::explain::ExplainRequest;
 use crate::key_set::refresh::{self, KeySetSource};
-use crate::key_set::{KeySets, KeySource, seconds};
-use crate::limits::LimitTable;
-use crate::metrics::{Metrics, gauge};
+use crate::key_set::{KeySets, KeySource};
+use crate::metrics::gauge;
 use crate::proxy::{Proxy, ProxyError, TlsError};
-use crate::refusal::{Reason, Refusal};
-use crate::snapshot::{Api, OutOfOrder, Snapshot};
+use crate::snapshot::OutOfOrder;
 use crate::token_cache::TokenCache;
-use crate::trace::{Check, Fact, NoTrace, Trace};
 
 /// A running gateway.
 pub struct Gateway {
-    core: Arc<Core>,
+    engine: Arc<Engine>,
     proxy: Proxy,
     /// One change after the other.
     changing: Mutex<()>,
@@ -95,27 +86,6 @@ pub struct GatewayStatus {
     pub requests_in_progress: u64,
 }
 
-/// What the workers share: everything a decision needs.
-pub(crate) struct Core {
-    pub(crate) config: GatewayConfig,
-    pub(crate) clock: Arc<dyn Clock>,
-    snapshot: ArcSwap<Snapshot>,
-    generation: AtomicU64,
-    cache: Option<TokenCache>,
-    limits: LimitTable,
-    pub(crate) metrics: Metrics,
-    key_sets: Arc<KeySets>,
-    pub(crate) requests_in_progress: AtomicU64,
-}
-
-/// A request that does not go to an upstream.
-#[derive(Debug)]
-pub(crate) enum Turned {
-    Refused(Refusal),
-    /// A browser's question: what the path offers.
-    Preflight(BTreeSet<Verb>),
-}
-
 impl Gateway {
     /// Binds and begins to serve; until the first snapshot every path answers 404.
     pub fn start(
@@ -128,17 +98,11 @@ impl Gateway {
             config.key_sets.clone(),
             config.key_set_folder.clone(),
         );
-        let core = Arc::new(Core {
-            clock: dependencies.clock,
-            snapshot: ArcSwap::from_pointee(Snapshot::empty()),
-            generation: AtomicU64::new(0),
-            cache: TokenCache::with_bytes(config.token_cache_bytes),
-            limits: LimitTable::new(),
-            metrics: Metrics::default(),
-            key_sets: Arc::clone(&key_sets),
-            requests_in_progress: AtomicU64::new(0),
+        let engine = Arc::new(Engine::new(
             config,
-        });
+            dependencies.clock,
+            Arc::clone(&key_sets),
+        ));
         let (stop_key_sets, stopped) = oneshot::channel();
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -148,14 +112,14 @@ impl Gateway {
             .name("gateway-keys".to_owned())
             .spawn(move || runtime.block_on(refresh::run(key_sets, queue, stopped)))
             .map_err(StartError::Thread)?;
-        let proxy = Proxy::start(&core).map_err(|error| match error {
+        let proxy = Proxy::start(&engine).map_err(|error| match error {
             ProxyError::Listen(address, source) => StartError::Listen { address, source },
             ProxyError::Tls(error) => StartError::Tls(error),
             ProxyError::UpstreamAuthorities(error) => StartError::UpstreamAuthorities(error),
             ProxyError::Thread(error) => StartError::Thread(error),
         })?;
         Ok(Self {
-            core,
+            engine,
             proxy,
             changing: Mutex::new(()),
             key_sets_thread: Mutex::new(Some(KeySetsThread {
@@ -173,26 +137,22 @@ impl Gateway {
     /// Takes a whole snapshot or a difference; requests that begin after the return are decided by it.
     pub fn apply(&self, update: SnapshotUpdate) -> Result<(), OutOfOrder> {
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
-        let generation = self.core.generation.fetch_add(1, Ordering::AcqRel) + 1;
-        let before = self.core.snapshot.load_full();
-        let after = before.after(update, &self.core.key_sets, generation)?;
-        self.core.snapshot.store(Arc::new(after));
-        Ok(())
+        self.engine.apply(update)
     }
 
     /// The revision that requests are decided by.
     pub fn revision(&self) -> SnapshotRevision {
-        self.core.snapshot.load().revision
+        self.engine.snapshot().revision
     }
 
     /// Every check that a request with this token would meet, and how it ends. Counts as no request.
     pub async fn explain(&self, request: &ExplainRequest) -> Explanation {
-        self.core.explain(request).await
+        self.engine.explain(request).await
     }
 
     /// The verification keys of every key manager.
     pub fn key_set_status(&self) -> Vec<KeyManagerKeys> {
-        let snapshot = self.core.snapshot.load();
+        let snapshot = self.engine.snapshot();
         let mut all: Vec<_> = snapshot
             .key_managers()
             .map(|key_manager| {
@@ -231,10 +191,10 @@ impl Gateway {
     }
 
     pub fn status(&self) -> GatewayStatus {
-        let snapshot = self.core.snapshot.load();
+        let snapshot = self.engine.snapshot();
         let (apis, applications, consumer_keys, subscriptions) = snapshot.sizes();
         let (cached_tokens, cached_token_bytes) =
-            self.core.cache.as_ref().map_or((0, 0), TokenCache::figures);
+            self.engine.cache().map_or((0, 0), TokenCache::figures);
         GatewayStatus {
             revision: snapshot.revision,
             apis,
@@ -243,7 +203,7 @@ impl Gateway {
             subscriptions,
             cached_tokens,
             cached_token_bytes,
-            requests_in_progress: self.core.requests_in_progress.load(Ordering::Relaxed),
+            requests_in_progress: self.engine.requests_in_progress.load(Ordering::Relaxed),
         }
     }
 
@@ -256,15 +216,15 @@ impl Gateway {
     }
 
     fn write_metrics(&self, text: &mut String) -> std::fmt::Result {
-        let snapshot = self.core.snapshot.load_full();
-        self.core.metrics.write(text, |id| {
+        let snapshot = self.engine.snapshot();
+        self.engine.metrics.write(text, |id| {
             let api = &snapshot.api(id)?.entry;
             Some((api.name.clone(), api.version.clone()))
         })?;
         let status = self.status();
         let count = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
         let large = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
-        let (hits, misses) = self.core.cache.as_ref().map_or((0, 0), TokenCache::lookups);
+        let (hits, misses) = self.engine.cache().map_or((0, 0), TokenCache::lookups);
         for (name, help, value) in [
             (
                 "requests_in_progress",
@@ -320,7 +280,7 @@ impl Gateway {
                 &[(None, value)],
             )?;
         }
-        let now = self.core.clock.now().as_second();
+        let now = self.engine.clock.now().as_second();
         let key_sets = self.key_set_status();
         let labelled = |value: fn(&KeyManagerKeys, i64) -> Option<i64>| -> Vec<_> {
             let values = key_sets.iter().filter_map(|one| {
@@ -366,140 +326,5 @@ impl Gateway {
             // It ends at its next turn; joining must not hold up the caller's runtime.
             let _ = tokio::task::spawn_blocking(move || thread.join()).await;
         }
-    }
-}
-
-impl Core {
-    /// Decides, and where a key is missing refreshes its set and decides again, once.
-    pub(crate) async fn decide(&self, request: &RequestParts<'_>) -> Result<Admission, Turned> {
-        let mut decision = self.decide_now(request, UnknownKey::Ask);
-        if let Err(Stop::NeedsKey { set, key_id }) = &decision {
-            self.key_sets.refresh_for_unknown_key(set, key_id).await;
-            decision = self.decide_now(request, UnknownKey::Refuse);
-        }
-        decision.map_err(|stop| match stop {
-            Stop::Refused(refusal) => Turned::Refused(*refusal),
-            Stop::Preflight(verbs) => Turned::Preflight(verbs),
-            Stop::NeedsKey { .. } => Turned::Refused(Refusal::new(Reason::KeyIdUnknown)),
-        })
-    }
-
-    /// For the log: the API of a refusal, if it is still deployed.
-    pub(crate) fn api(&self, id: ApiId) -> Option<Arc<Api>> {
-        self.snapshot.load().api(id).cloned()
-    }
-
-    fn decide_now(
-        &self,
-        request: &RequestParts<'_>,
-        unknown_key: UnknownKey,
-    ) -> Result<Admission, Stop> {
-        let snapshot = self.snapshot.load();
-        let ground = Ground {
-            cache: self.cache.as_ref(),
-            limits: Some(&self.limits),
-            ..self.ground(&snapshot, unknown_key)
-        };
-        decide(request, &ground, &mut NoTrace)
-    }
-
-    async fn explain(&self, request: &ExplainRequest) -> Explanation {
-        let mut unknown_key = UnknownKey::Ask;
-        loop {
-            let mut recorder = Recorder::default();
-            // The guard of the snapshot must not be held while waiting.
-            let (outcome, explanation) = {
-                let snapshot = self.snapshot.load_full();
-                let ground = self.ground(&snapshot, unknown_key);
-                let outcome = explained_decision(request, &ground, &mut recorder);
-                let refusal = match &outcome {
-                    Err(Stop::Refused(refusal)) => Some(refusal.as_ref()),
-                    Err(Stop::NeedsKey { .. } | Stop::Preflight(_)) | Ok(()) => None,
-                };
-                let explanation = recorder.explanation(refusal, &snapshot, ground.now);
-                (outcome, explanation)
-            };
-            match outcome {
-                Err(Stop::NeedsKey { set, key_id }) => {
-                    self.key_sets.refresh_for_unknown_key(&set, &key_id).await;
-                    unknown_key = UnknownKey::Refuse;
-                }
-                Ok(()) | Err(Stop::Refused(_) | Stop::Preflight(_)) => return explanation,
-            }
-        }
-    }
-
-    /// Without memory: nothing is cached, nothing counted.
-    fn ground<'g>(&'g self, snapshot: &'g Snapshot, unknown_key: UnknownKey) -> Ground<'g> {
-        let now = self.clock.now();
-        Ground {
-            snapshot,
-            cache: None,
-            now: now.as_second(),
-            instant: u64::try_from(now.as_nanosecond()).unwrap_or_default(),
-            leeway: seconds(self.config.clock_leeway),
-            longest_token: self.config.limits.token,
-            unknown_key,
-            cors: self.config.cors.as_ref(),
-            limits: None,
-        }
-    }
-}
-
-/// The request that is explained, through the functions that decide.
-fn explained_decision(
-    request: &ExplainRequest,
-    ground: &Ground<'_>,
-    recorder: &mut Recorder,
-) -> Result<(), Stop> {
-    let token = bare_token(&request.token);
-    match &request.target {
-        ExplainTarget::Api { context, version } => {
-            let Some(api) = ground.snapshot.api_with(context, version) else {
-                recorder.failed(Check::Route, Reason::ApiUnknown);
-                return Err(Stop::Refused(Box::new(Refusal::new(Reason::ApiUnknown))));
-            };
-            recorder.saw(Fact::Api(api));
-            if api.entry.blocked {
-                recorder.failed(Check::Route, Reason::ApiBlocked);
-                return Err(Stop::Refused(Box::new(Refusal::new(Reason::ApiBlocked))));
-            }
-            recorder.passed(Check::Route);
-            if token.len() > ground.longest_token {
-                recorder.failed(Check::Credential, Reason::TokenTooLong);
-                let refusal = Refusal::new(Reason::TokenTooLong).of(&api.entry);
-                return Err(Stop::Refused(Box::new(refusal)));
-            }
-            authorize(token, api, None, ground, recorder).map(|_: Caller| ())
-        }
-        ExplainTarget::Request { verb, path } => {
-            let method = Method::from_bytes(verb.as_str().as_bytes()).unwrap_or(Method::GET);
-            let mut headers = HeaderMap::new();
-            // Whatever header the API reads is the one that has the token.
-            let header = ground
-                .snapshot
-                .credential_header(path)
-                .and_then(|name| HeaderName::from_bytes(name.as_bytes()).ok())
-                .unwrap_or(http::header::AUTHORIZATION);
-            if let Ok(value) = HeaderValue::from_str(&format!("Bearer {token}")) {
-                headers.insert(header, value);
-            }
-            let path = path.split('?').next().unwrap_or_default();
-            let parts = RequestParts {
-                method: &method,
-                path,
-                headers: &headers,
-            };
-            decide(&parts, ground, recorder).map(|_| ())
-        }
-    }
-}
-
-/// People paste the whole header value.
-fn bare_token(token: &SecretString) -> &str {
-    let token = token.expose_secret().trim();
-    match token.split_once(' ') {
-        Some((scheme, rest)) if scheme.eq_ignore_ascii_case("Bearer") => rest.trim(),
-        _ => token,
     }
 }

@@ -174,13 +174,25 @@ impl TrustedKey {
         let Some(template) = &self.jwk.issuer else {
             return true;
         };
-        let Some(tenant) = tenant.filter(|tenant| !tenant.is_empty()) else {
+        let Some(tenant) = tenant.filter(|tenant| is_tenant_id(tenant)) else {
             return template == issuer;
         };
         let key_issuer = template.replace("{tenantid}", tenant);
         let names_tenant = |url: &str| url.split('/').any(|segment| segment == tenant);
         key_issuer == issuer || (names_tenant(&key_issuer) && names_tenant(issuer))
     }
+}
+
+/// Entra's tenant identifiers are GUIDs. Anything else (`v2.0`!) could be found in an issuer by accident.
+fn is_tenant_id(text: &str) -> bool {
+    text.len() == 36
+        && text.char_indices().all(|(at, c)| {
+            if matches!(at, 8 | 13 | 18 | 23) {
+                c == '-'
+            } else {
+                c.is_ascii_hexdigit()
+            }
+        })
 }
 
 impl Keys {
@@ -385,4 +397,56 @@ fn location(profile: &TokenProfile) -> Option<&domain::certificate::Certificates
 
 pub(crate) fn seconds(duration: std::time::Duration) -> i64 {
     i64::try_from(duration.as_secs()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn no_document_makes_the_parser_panic(document in prop::collection::vec(any::<u8>(), 0..300)) {
+            let _ = parse_key_set(&document);
+        }
+
+        #[test]
+        fn no_key_makes_the_parser_panic(
+            kty in "RSA|EC|OKP|oct|",
+            crv in "P-256|P-384|P-521|Ed25519|X25519|",
+            (n, e, x, y) in ("[A-Za-z0-9_-]{0,400}", "[A-Za-z0-9_-]{0,8}", "[A-Za-z0-9_-]{0,66}", "[A-Za-z0-9_-]{0,66}"),
+        ) {
+            let key = json!({"kty": kty, "crv": crv, "n": n, "e": e, "x": x, "y": y, "kid": "k"});
+            let _ = parse_key_set(json!({"keys": [key]}).to_string().as_bytes());
+        }
+    }
+
+    #[test]
+    fn a_key_signs_for_its_own_tenant_only() {
+        const OURS: &str = "7d3c0f51-9f7d-4a2e-8f5c-6a0a5e9b1c11";
+        const OTHER: &str = "9188040d-6c67-4c5b-b112-36a304b66dad";
+        let key = |issuer: Option<&str>| {
+            let jwk = json!({
+                "kty": "OKP", "crv": "Ed25519", "kid": "k", "issuer": issuer,
+                "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo",
+            });
+            let jwk: Jwk = serde_json::from_value(jwk).expect("a key");
+            trusted(jwk).expect("a usable key").1
+        };
+        let v2 = |tenant: &str| format!("https://login.example/{tenant}/v2.0");
+        let v1 = format!("https://sts.example/{OURS}/");
+        let template = key(Some(&v2("{tenantid}")));
+        assert!(template.may_sign_for(&v2(OURS), Some(OURS)));
+        assert!(template.may_sign_for(&v1, Some(OURS)));
+        assert!(!template.may_sign_for(&v2(OURS), Some(OTHER)));
+        assert!(!template.may_sign_for(&v2(OURS), None));
+        assert!(!template.may_sign_for(&v2(OURS), Some("v2.0")));
+        let fixed = key(Some(&v2(OTHER)));
+        assert!(fixed.may_sign_for(&v2(OTHER), None));
+        assert!(!fixed.may_sign_for(&v2(OURS), Some(OURS)));
+        assert!(!fixed.may_sign_for(&v2(OURS), Some("v2.0")));
+        assert!(key(None).may_sign_for("anything", None));
+    }
 }

@@ -4,11 +4,13 @@
 //! Knows nothing of databases, control plane or connectors: `server` brings snapshots, a clock and an HTTP client
 //! for key sets.
 
+mod authenticate;
 mod claims;
 mod config;
 mod cors;
 mod credential;
 mod decide;
+mod engine;
 mod explain;
 mod gateway;
 mod identity;

@@ -24,7 +24,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::sync::{oneshot, watch};
 
 use crate::config::TlsIdentity;
-use crate::gateway::Core;
+use crate::engine::Engine;
 
 pub use tls::TlsError;
 
@@ -54,7 +54,7 @@ pub(crate) enum ProxyError {
 
 /// What a worker's connections share.
 pub(crate) struct Worker {
-    pub(crate) core: Arc<Core>,
+    pub(crate) engine: Arc<Engine>,
     pub(crate) pool: pool::Pool,
     pub(crate) tls: Arc<ArcSwapOption<ServerConfig>>,
     pub(crate) stopping: watch::Receiver<bool>,
@@ -62,8 +62,8 @@ pub(crate) struct Worker {
 }
 
 impl Proxy {
-    pub(crate) fn start(core: &Arc<Core>) -> Result<Self, ProxyError> {
-        let config = &core.config;
+    pub(crate) fn start(engine: &Arc<Engine>) -> Result<Self, ProxyError> {
+        let config = &engine.config;
         let identity = config.tls.as_ref().map(tls::server_config).transpose();
         let tls = Arc::new(ArcSwapOption::new(identity.map_err(ProxyError::Tls)?));
         let upstream_tls = tls::client_config(config.upstream_authorities.as_deref())
@@ -88,7 +88,7 @@ impl Proxy {
             workers: Mutex::default(),
         };
         for (index, listener) in listeners.into_iter().enumerate() {
-            let worker = proxy.spawn(core, &upstream_tls, index, listener);
+            let worker = proxy.spawn(engine, &upstream_tls, index, listener);
             proxy.workers().push(worker.map_err(ProxyError::Thread)?);
         }
         Ok(proxy)
@@ -121,7 +121,7 @@ impl Proxy {
 
     fn spawn(
         &self,
-        core: &Arc<Core>,
+        engine: &Arc<Engine>,
         upstream_tls: &Arc<ClientConfig>,
         index: usize,
         listener: TcpListener,
@@ -129,7 +129,7 @@ impl Proxy {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
-        let core = Arc::clone(core);
+        let engine = Arc::clone(engine);
         let upstream_tls = Arc::clone(upstream_tls);
         let tls = Arc::clone(&self.tls);
         let stopping = self.stopping.subscribe();
@@ -138,9 +138,9 @@ impl Proxy {
             .name(format!("gateway-{index}"))
             .spawn(move || {
                 let worker = Rc::new(Worker {
-                    pool: pool::Pool::new(&core.config, upstream_tls),
-                    request_ids: access_log::RequestIds::new(core.clock.now(), index),
-                    core,
+                    pool: pool::Pool::new(&engine.config, upstream_tls),
+                    request_ids: access_log::RequestIds::new(engine.clock.now(), index),
+                    engine,
                     tls,
                     stopping,
                 });

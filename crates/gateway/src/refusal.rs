@@ -3,6 +3,8 @@
 //! The reason goes to the log, the metrics and `explain`; the client learns the code only, which says no more than
 //! WSO2 API Manager says.
 
+mod code;
+
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
@@ -12,6 +14,8 @@ use domain::snapshot::ApiEntry;
 use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, Response, StatusCode};
 use serde::Serialize;
+
+use code::{Class, Form};
 
 macro_rules! reasons {
     ($($(#[$doc:meta])* $reason:ident = $text:literal => $class:ident),* $(,)?) => {
@@ -33,7 +37,7 @@ macro_rules! reasons {
 
             const fn class(self) -> &'static Class {
                 match self {
-                    $(Self::$reason => &$class,)*
+                    $(Self::$reason => &code::$class,)*
                 }
             }
         }
@@ -123,192 +127,6 @@ reasons! {
     UpstreamBroken = "upstream_broken" => BAD_GATEWAY,
     UpstreamTimeout = "upstream_timeout" => GATEWAY_TIMEOUT,
 }
-
-/// One row of the table: code, status, message, and the hint that ends the description.
-#[derive(Debug)]
-struct Class {
-    code: &'static str,
-    status: StatusCode,
-    message: &'static str,
-    hint: Option<&'static str>,
-    form: Form,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Form {
-    /// `{code, message, description}`.
-    Authentication,
-    /// `{code, type, message, description}`; the hint is the description.
-    Status(&'static str),
-    /// `{code, message, description, nextAccessTime}`.
-    Throttled,
-}
-
-impl Class {
-    const fn authentication(
-        code: &'static str,
-        status: StatusCode,
-        message: &'static str,
-        hint: Option<&'static str>,
-    ) -> Self {
-        Self {
-            code,
-            status,
-            message,
-            hint,
-            form: Form::Authentication,
-        }
-    }
-
-    const fn status(
-        code: &'static str,
-        status: StatusCode,
-        kind: &'static str,
-        message: &'static str,
-        description: &'static str,
-    ) -> Self {
-        Self {
-            code,
-            status,
-            message,
-            hint: Some(description),
-            form: Form::Status(kind),
-        }
-    }
-}
-
-/// WSO2's order: API or resource, subscription, application.
-const fn throttled(code: &'static str) -> Class {
-    Class {
-        code,
-        status: StatusCode::TOO_MANY_REQUESTS,
-        message: "Message throttled out",
-        hint: None,
-        form: Form::Throttled,
-    }
-}
-
-static API_LIMIT: Class = throttled("900800");
-static RESOURCE_LIMIT: Class = throttled("900802");
-static APPLICATION_LIMIT: Class = throttled("900803");
-static SUBSCRIPTION_LIMIT: Class = throttled("900804");
-
-const REPORT: &str = "Status report";
-
-static UNCLASSIFIED: Class = Class::authentication(
-    "900900",
-    StatusCode::INTERNAL_SERVER_ERROR,
-    "Unclassified Authentication Failure",
-    None,
-);
-static INVALID_CREDENTIALS: Class = Class::authentication(
-    "900901",
-    StatusCode::UNAUTHORIZED,
-    "Invalid Credentials",
-    Some("Make sure you have provided the correct security credentials"),
-);
-static MISSING_CREDENTIALS: Class = Class::authentication(
-    "900902",
-    StatusCode::UNAUTHORIZED,
-    "Missing Credentials",
-    None,
-);
-static TOKEN_TYPE: Class = Class::authentication(
-    "900905",
-    StatusCode::UNAUTHORIZED,
-    "Incorrect Access Token Type is provided",
-    None,
-);
-static SUBSCRIPTION_BLOCKED: Class = Class::authentication(
-    "900907",
-    StatusCode::UNAUTHORIZED,
-    "The requested API is temporarily blocked",
-    None,
-);
-// The trailing space is WSO2's.
-static RESOURCE_FORBIDDEN: Class =
-    Class::authentication("900908", StatusCode::FORBIDDEN, "Resource forbidden ", None);
-static SUBSCRIPTION_INACTIVE: Class = Class::authentication(
-    "900909",
-    StatusCode::UNAUTHORIZED,
-    "The subscription to the API is inactive",
-    None,
-);
-static SCOPE: Class = Class::authentication(
-    "900910",
-    StatusCode::FORBIDDEN,
-    "The access token does not allow you to access the requested resource",
-    None,
-);
-static AUDIENCE: Class = Class::authentication(
-    "900914",
-    StatusCode::FORBIDDEN,
-    "Access Denied",
-    Some("The access token does not allow you to access the requested resource"),
-);
-static KEY_TYPE: Class = Class::authentication(
-    "900901",
-    StatusCode::FORBIDDEN,
-    "Invalid Credentials",
-    Some("The key type of the credentials has no endpoint in this API"),
-);
-static API_BLOCKED: Class = Class::status(
-    "700700",
-    StatusCode::SERVICE_UNAVAILABLE,
-    "API blocked",
-    "",
-    "This API has been blocked temporarily. Please try again later or contact the system administrators.",
-);
-static NOT_FOUND: Class = Class::status(
-    "404",
-    StatusCode::NOT_FOUND,
-    REPORT,
-    "Not Found",
-    "The requested resource is not available.",
-);
-static METHOD_NOT_ALLOWED: Class = Class::status(
-    "405",
-    StatusCode::METHOD_NOT_ALLOWED,
-    REPORT,
-    "Method Not Allowed",
-    "Method not allowed for given API resource",
-);
-static BAD_REQUEST: Class = Class::status(
-    "400",
-    StatusCode::BAD_REQUEST,
-    REPORT,
-    "Bad Request",
-    "The request is malformed or ambiguous.",
-);
-static REQUEST_TIMEOUT: Class = Class::status(
-    "408",
-    StatusCode::REQUEST_TIMEOUT,
-    REPORT,
-    "Request Timeout",
-    "The request body did not arrive in time.",
-);
-static PAYLOAD_TOO_LARGE: Class = Class::status(
-    "413",
-    StatusCode::PAYLOAD_TOO_LARGE,
-    REPORT,
-    "Payload Too Large",
-    "The request body is larger than the gateway accepts.",
-);
-// WSO2's fault codes for the back end: 101503 connection failed, 101500 sending or receiving failed, 101504 time out.
-static BAD_GATEWAY: Class = Class::status(
-    "101503",
-    StatusCode::BAD_GATEWAY,
-    REPORT,
-    "Runtime Error",
-    "Error connecting to the back end",
-);
-static GATEWAY_TIMEOUT: Class = Class::status(
-    "101504",
-    StatusCode::GATEWAY_TIMEOUT,
-    REPORT,
-    "Runtime Error",
-    "Connection timed out to the back end",
-);
 
 /// A refusal on its way to the client.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -141,4 +141,19 @@ mod tests {
         }
         assert!(RequestPath::parse(&"/a".repeat(129)).is_err());
     }
+
+    proptest::proptest! {
+        #[test]
+        fn whatever_is_parsed_has_one_reading_and_keeps_its_text(raw in "(/|[a-c.%;\\\\]|%2[eEfF5]|%5c|[^ -~]){0,24}") {
+            let Ok(path) = RequestPath::parse(&raw) else { return Ok(()) };
+            for segment in path.segments() {
+                proptest::prop_assert!(!segment.is_empty() && segment != "." && segment != "..");
+                proptest::prop_assert!(!segment.contains(['/', '\\', '%', ';']));
+            }
+            for depth in 0..=path.segments().len() {
+                proptest::prop_assert!(raw.ends_with(path.raw_after(depth)));
+            }
+            proptest::prop_assert_eq!(path.raw_after(0), raw.as_str());
+        }
+    }
 }

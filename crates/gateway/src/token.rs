@@ -198,4 +198,19 @@ mod tests {
         assert_eq!(parsed.signature, b"sig");
         assert_eq!(format!("{}.c2ln", parsed.signed), token);
     }
+
+    proptest::proptest! {
+        #[test]
+        fn no_text_makes_the_parser_panic(text in ".{0,200}") {
+            let _ = UnverifiedToken::parse(&text);
+        }
+
+        #[test]
+        fn no_json_makes_the_parser_panic_and_parts_are_kept(header in ".{0,80}", claims in ".{0,80}") {
+            let token = format!("{}.{}.c2ln", part(&header), part(&claims));
+            if let Ok(parsed) = UnverifiedToken::parse(&token) {
+                proptest::prop_assert_eq!(format!("{}.c2ln", parsed.signed), token);
+            }
+        }
+    }
 }

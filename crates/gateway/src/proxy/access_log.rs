@@ -12,14 +12,14 @@ use tokio::time::Instant;
 
 use super::connection::Peer;
 use crate::decide::Caller;
-use crate::gateway::Core;
+use crate::engine::Engine;
 use crate::metrics::Ending;
 use crate::refusal::Reason;
 use crate::snapshot::Api;
 
 /// What is known of a request so far; written when it ends, however it ends.
 pub(crate) struct AccessRecord {
-    core: Arc<Core>,
+    engine: Arc<Engine>,
     pub(super) method: Method,
     pub(super) path: String,
     pub(super) client: Peer,
@@ -38,15 +38,15 @@ pub(crate) struct AccessRecord {
 
 impl AccessRecord {
     pub(super) fn begin(
-        core: &Arc<Core>,
+        engine: &Arc<Engine>,
         method: Method,
         path: String,
         client: Peer,
         request_id: HeaderValue,
     ) -> Self {
-        core.requests_in_progress.fetch_add(1, Ordering::Relaxed);
+        engine.requests_in_progress.fetch_add(1, Ordering::Relaxed);
         Self {
-            core: Arc::clone(core),
+            engine: Arc::clone(engine),
             method,
             path,
             client,
@@ -81,7 +81,7 @@ impl AccessRecord {
 
 impl Drop for AccessRecord {
     fn drop(&mut self) {
-        self.core
+        self.engine
             .requests_in_progress
             .fetch_sub(1, Ordering::Relaxed);
         let total = self.begun.elapsed();
@@ -93,7 +93,7 @@ impl Drop for AccessRecord {
             status: self.head_after.map(|_| self.status.as_u16()),
             reason: self.reason,
         };
-        self.core.metrics.count(ending, own, self.upstream_time);
+        self.engine.metrics.count(ending, own, self.upstream_time);
         let status = self.head_after.map(|_| self.status.as_u16());
         let caller = self.caller.as_ref();
         let application = caller

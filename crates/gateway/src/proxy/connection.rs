@@ -63,8 +63,8 @@ pub(super) async fn accept(worker: Rc<Worker>, listener: TcpListener) {
     let sweeping = spawn_local(sweep(Rc::clone(&worker)));
     let open = Rc::new(OpenConnections::default());
     let mut stopping = worker.stopping.clone();
-    let builder = Rc::new(builder(&worker.core.config));
-    let most = worker.core.config.limits.connections;
+    let builder = Rc::new(builder(&worker.engine.config));
+    let most = worker.engine.config.limits.connections;
     loop {
         let accepted = tokio::select! {
             biased;
@@ -92,7 +92,7 @@ pub(super) async fn accept(worker: Rc<Worker>, listener: TcpListener) {
     }
     drop(listener);
     sweeping.abort();
-    let drain = worker.core.config.timeouts.drain;
+    let drain = worker.engine.config.timeouts.drain;
     if timeout(drain, open.below(1)).await.is_err() {
         tracing::warn!("requests were cut off: they did not finish within the drain time");
     }
@@ -101,7 +101,7 @@ pub(super) async fn accept(worker: Rc<Worker>, listener: TcpListener) {
 /// Closes connections to upstreams that nobody has used for long.
 async fn sweep(worker: Rc<Worker>) {
     let every = worker
-        .core
+        .engine
         .config
         .timeouts
         .pool_idle
@@ -146,7 +146,7 @@ async fn serve(
         };
         return serve_http(&worker, &builder, stream, peer).await;
     };
-    let patience = worker.core.config.timeouts.request_head;
+    let patience = worker.engine.config.timeouts.request_head;
     let handshake = timeout(patience, TlsAcceptor::from(tls).accept(stream)).await;
     match handshake
         .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))
@@ -176,7 +176,7 @@ where
     let connection = builder.serve_connection_with_upgrades(TokioIo::new(io), service);
     let mut connection = pin!(connection);
     let mut stopping = worker.stopping.clone();
-    let mut first_request = pin!(sleep(worker.core.config.timeouts.request_head));
+    let mut first_request = pin!(sleep(worker.engine.config.timeouts.request_head));
     let mut is_watched = true;
     let mut is_stopping = false;
     loop {

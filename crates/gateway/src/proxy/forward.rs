@@ -21,7 +21,7 @@ use super::headers::{Origin, X_REQUEST_ID, asks_for_websocket, for_upstream, rem
 use super::pool::{ConnectError, Lease};
 use super::{Worker, tunnel};
 use crate::decide::{Admission, RequestParts};
-use crate::gateway::Turned;
+use crate::engine::Turned;
 use crate::refusal::{Reason, Refusal};
 use crate::upstream::Upstream;
 
@@ -33,7 +33,7 @@ pub(super) async fn handle(
 ) -> Response<ResponseBody> {
     let request_id = worker.request_ids.of(request.headers().get(X_REQUEST_ID));
     let mut record = Box::new(AccessRecord::begin(
-        &worker.core,
+        &worker.engine,
         request.method().clone(),
         request.uri().path().to_owned(),
         peer,
@@ -45,10 +45,10 @@ pub(super) async fn handle(
         path: request.uri().path(),
         headers: request.headers(),
     };
-    let admission = match worker.core.decide(&parts).await {
+    let admission = match worker.engine.decide(&parts).await {
         Ok(admission) => admission,
         Err(Turned::Refused(refusal)) => {
-            record.api = refusal.api_id().and_then(|id| worker.core.api(id));
+            record.api = refusal.api_id().and_then(|id| worker.engine.api(id));
             return readable(&worker, origin.as_ref(), refuse(&refusal, record));
         }
         Err(Turned::Preflight(verbs)) => {
@@ -61,7 +61,7 @@ pub(super) async fn handle(
         Ok(Answer::Body(response, lease)) => {
             let (head, body) = response.into_parts();
             record.answered(head.status);
-            let silence = worker.core.config.timeouts.body_idle;
+            let silence = worker.engine.config.timeouts.body_idle;
             Response::from_parts(head, ResponseBody::upstream(body, lease, silence, record))
         }
         Ok(Answer::Switched {
@@ -93,7 +93,7 @@ async fn forward(
     admission: &Admission,
     record: &mut AccessRecord,
 ) -> Result<Answer, Reason> {
-    let config = &worker.core.config;
+    let config = &worker.engine.config;
     if request.body().size_hint().lower() > config.limits.request_body {
         return Err(Reason::RequestTooLarge);
     }
@@ -183,7 +183,7 @@ async fn send(
     mut request: Request<RequestBody>,
     progress: &BodyProgress,
 ) -> Result<(Response<Incoming>, Lease), Reason> {
-    let patience = worker.core.config.timeouts.response_head;
+    let patience = worker.engine.config.timeouts.response_head;
     loop {
         let outcome = {
             let sending = lease.sender.try_send_request(request);
@@ -261,7 +261,7 @@ fn readable(
     origin: Option<&HeaderValue>,
     mut response: Response<ResponseBody>,
 ) -> Response<ResponseBody> {
-    if let Some(policy) = &worker.core.config.cors {
+    if let Some(policy) = &worker.engine.config.cors {
         policy.decorate(origin, response.headers_mut());
     }
     response
@@ -273,7 +273,7 @@ fn preflight(
     verbs: &BTreeSet<Verb>,
     mut record: Box<AccessRecord>,
 ) -> Response<ResponseBody> {
-    let answer = match (&worker.core.config.cors, origin) {
+    let answer = match (&worker.engine.config.cors, origin) {
         (Some(policy), Some(origin)) => policy.preflight(origin, verbs),
         _ => Response::new(Bytes::new()),
     };
