@@ -75,7 +75,7 @@ impl State {
         let clock = config.frozen_at.map_or_else(Clock::system, Clock::frozen);
         let keys = match &config.data_folder {
             Some(folder) => KeyRing::open(folder, clock.now())?,
-            None => KeyRing::generate(clock.now()).map_err(io::Error::other)?,
+            None => KeyRing::generate(clock.now())?,
         };
         // A seed that began again at each start would give out the same identifiers twice.
         let runs = journal.as_ref().map_or(0, |journal| {

@@ -2,7 +2,8 @@
 
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+use std::thread::JoinHandle;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
@@ -22,9 +23,15 @@ const MOST_KEYS: usize = 16;
 const FILE_NAME: &str = "signing-keys.json";
 
 /// The keys of one token service; all tenants share them. Safe to use from many threads.
+///
+/// The first keys are made on a thread of their own, so that the emulator is reachable before they
+/// are there; whoever needs them waits.
 #[derive(Debug)]
 pub(crate) struct KeyRing {
-    published: RwLock<Published>,
+    published: OnceLock<RwLock<Published>>,
+    making: Mutex<Option<JoinHandle<Option<Published>>>>,
+    /// When a ring without a file was made.
+    made_at: Timestamp,
     /// Where every change is written to; nothing is kept without.
     file: Option<PathBuf>,
 }
@@ -75,15 +82,11 @@ pub(crate) enum KeyRingError {
 
 impl KeyRing {
     /// A ring of two new keys, the first of which signs; kept in memory only.
-    pub(crate) fn generate(now: Timestamp) -> Result<Self, KeyRingError> {
-        let published = Published {
-            keys: generate_keys(now)?,
-            signing: 0,
-        };
-        Ok(Self {
-            published: RwLock::new(published),
-            file: None,
-        })
+    ///
+    /// # Errors
+    /// When no thread can be started.
+    pub(crate) fn generate(now: Timestamp) -> io::Result<Self> {
+        Self::begin(now, None)
     }
 
     /// The ring kept in `folder`, made at `now` if there is none yet.
@@ -92,24 +95,69 @@ impl KeyRing {
     /// When the file cannot be read or written, or is not what this version writes.
     pub(crate) fn open(folder: &Path, now: Timestamp) -> io::Result<Self> {
         let file = folder.join(FILE_NAME);
-        let mut ring = match std::fs::read(&file) {
-            Ok(bytes) => serde_json::from_slice(&bytes)
-                .map_err(|_| KeyRingError::Unreadable)
-                .and_then(|stored| Self::from_stored(&stored))
-                .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let ring = Self::generate(now).map_err(io::Error::other)?;
-                save(&file, &ring.to_stored())?;
-                ring
+        match std::fs::read(&file) {
+            Ok(bytes) => {
+                let ring = serde_json::from_slice(&bytes)
+                    .map_err(|_| KeyRingError::Unreadable)
+                    .and_then(|stored| Self::from_stored(&stored))
+                    .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+                Ok(Self::ready(ring, now, Some(file)))
             }
-            Err(error) => return Err(error),
-        };
-        ring.file = Some(file);
-        Ok(ring)
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                // Whether it can be written is told now, not when the keys are there.
+                std::fs::create_dir_all(folder)?;
+                drop(private_file(&beside(&file))?);
+                Self::begin(now, Some(file))
+            }
+            Err(error) => Err(error),
+        }
     }
 
-    /// Reads a ring back that [`Self::to_stored`] wrote.
-    pub(crate) fn from_stored(stored: &StoredKeyRing) -> Result<Self, KeyRingError> {
+    fn begin(now: Timestamp, file: Option<PathBuf>) -> io::Result<Self> {
+        let target = file.clone();
+        let making = std::thread::Builder::new()
+            .name("signing-keys".to_owned())
+            .spawn(move || Published::make(now, target.as_deref()))?;
+        Ok(Self {
+            published: OnceLock::new(),
+            making: Mutex::new(Some(making)),
+            made_at: now,
+            file,
+        })
+    }
+
+    fn ready(published: Published, now: Timestamp, file: Option<PathBuf>) -> Self {
+        Self {
+            published: OnceLock::from(RwLock::new(published)),
+            making: Mutex::new(None),
+            made_at: now,
+            file,
+        }
+    }
+
+    /// The published keys, once they are there.
+    fn published(&self) -> &RwLock<Published> {
+        self.published.get_or_init(|| {
+            let made = self
+                .take_thread()
+                .and_then(|thread| thread.join().ok())
+                .flatten();
+            let published = made
+                .or_else(|| Published::make(self.made_at, self.file.as_deref()))
+                .expect("the operating system gives randomness for a key");
+            RwLock::new(published)
+        })
+    }
+
+    fn take_thread(&self) -> Option<JoinHandle<Option<Published>>> {
+        self.making
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
+    }
+
+    /// Reads the published keys back that [`Published::to_stored`] wrote.
+    fn from_stored(stored: &StoredKeyRing) -> Result<Published, KeyRingError> {
         if stored.keys.len() < FEWEST_KEYS || stored.keys.len() > MOST_KEYS {
             return Err(KeyRingError::Unreadable);
         }
@@ -119,15 +167,7 @@ impl KeyRing {
             .map(|key| SigningKey::from_stored(key).map(Arc::new))
             .collect::<Result<Vec<_>, _>>()?;
         let signing = position(&keys, &stored.signing)?;
-        Ok(Self {
-            published: RwLock::new(Published { keys, signing }),
-            file: None,
-        })
-    }
-
-    /// The form to keep in a data folder.
-    pub(crate) fn to_stored(&self) -> StoredKeyRing {
-        self.read().to_stored()
+        Ok(Published { keys, signing })
     }
 
     /// Ids of the published keys, in order of publication.
@@ -242,9 +282,9 @@ impl KeyRing {
 
     fn read(&self) -> std::sync::RwLockReadGuard<'_, Published> {
         // A poisoned lock still holds a whole ring: every write replaces or appends in one step.
-        self.published
+        self.published()
             .read()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Changes a copy, writes it to the file and only then publishes it.
@@ -253,9 +293,9 @@ impl KeyRing {
         change: impl FnOnce(&mut Published) -> Result<(), KeyRingError>,
     ) -> Result<(), KeyRingError> {
         let mut published = self
-            .published
+            .published()
             .write()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
+            .unwrap_or_else(PoisonError::into_inner);
         let mut changed = published.clone();
         change(&mut changed)?;
         if let Some(file) = &self.file {
@@ -266,7 +306,31 @@ impl KeyRing {
     }
 }
 
+impl Drop for KeyRing {
+    fn drop(&mut self) {
+        // A ring that is still being made writes its file: nobody may open the folder before.
+        if let Some(making) = self.take_thread() {
+            let _ = making.join();
+        }
+    }
+}
+
 impl Published {
+    /// Makes two keys and writes them to `file`.
+    fn make(now: Timestamp, file: Option<&Path>) -> Option<Self> {
+        let published = Self {
+            keys: generate_keys(now).ok()?,
+            signing: 0,
+        };
+        if let Some(file) = file
+            && let Err(error) = save(file, &published.to_stored())
+        {
+            tracing::error!(%error, "the signing keys could not be kept: a restart makes new ones");
+        }
+        Some(published)
+    }
+
+    /// The form to keep in a data folder.
     fn to_stored(&self) -> StoredKeyRing {
         StoredKeyRing {
             keys: self.keys.iter().map(|key| key.to_stored()).collect(),
@@ -277,13 +341,15 @@ impl Published {
 
 /// Writes the ring beside its file and renames it, so that a crash leaves the old or the new one.
 fn save(file: &Path, stored: &StoredKeyRing) -> io::Result<()> {
-    let folder = file.parent().unwrap_or(Path::new("."));
-    std::fs::create_dir_all(folder)?;
-    let beside = file.with_extension("json.new");
+    let beside = beside(file);
     let mut written = private_file(&beside)?;
     written.write_all(&serde_json::to_vec_pretty(stored)?)?;
     written.sync_all()?;
     std::fs::rename(&beside, file)
+}
+
+fn beside(file: &Path) -> PathBuf {
+    file.with_extension("json.new")
 }
 
 /// A new file that only its owner can read.
