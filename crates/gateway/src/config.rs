@@ -45,7 +45,7 @@ pub struct Timeouts {
     pub connect: Duration,
     /// For an upstream's response head after the request was sent.
     pub response_head: Duration,
-    /// Without a byte of a body in either direction.
+    /// Without a byte of a body in either direction, a client that does not read included.
     pub body_idle: Duration,
     /// An unused connection to an upstream is closed after this.
     pub pool_idle: Duration,

@@ -11,6 +11,7 @@ mod headers;
 mod pool;
 mod tls;
 mod tunnel;
+mod write_timeout;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};

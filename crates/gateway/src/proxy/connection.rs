@@ -19,6 +19,7 @@ use tokio::task::spawn_local;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
+use super::write_timeout::WriteTimeout;
 use super::{Worker, forward};
 use crate::config::GatewayConfig;
 
@@ -167,6 +168,7 @@ async fn serve_http<I>(worker: &Rc<Worker>, builder: &Builder<Here>, io: I, peer
 where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    let io = WriteTimeout::new(io, worker.engine.config.timeouts.body_idle);
     let has_asked = Rc::new(Cell::new(false));
     let service = service_fn(|request| {
         has_asked.set(true);

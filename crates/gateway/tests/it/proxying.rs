@@ -562,6 +562,38 @@ async fn a_client_that_says_nothing_does_not_stay() {
 }
 
 #[tokio::test]
+async fn a_client_that_does_not_read_does_not_hold_the_upstream_for_ever() {
+    let upstream = serve(|_| async {
+        let chunk = Bytes::from(vec![0; 64 * 1024]);
+        let endless = stream::repeat_with(move || {
+            Ok::<_, std::convert::Infallible>(Frame::data(chunk.clone()))
+        });
+        Response::new(BodyExt::boxed(StreamBody::new(SyncStream(Mutex::new(
+            Box::pin(endless),
+        )))))
+    })
+    .await;
+    let mut config = test_config();
+    config.timeouts.body_idle = Duration::from_millis(200);
+    let world = world_with_upstream(config, vec![url(upstream)]).await;
+    let mut client = TcpStream::connect(world.gateway.local_addr())
+        .await
+        .expect("a connection");
+    let request = format!(
+        "GET /exampleapi/1.0.0/endless HTTP/1.1\r\nhost: g\r\nauthorization: Bearer {}\r\n\r\n",
+        token()
+    );
+    client.write_all(request.as_bytes()).await.expect("sent");
+    client.readable().await.expect("an answer has begun");
+    until("the connection was given up", || {
+        world.gateway.status().requests_in_progress == 0
+    })
+    .await;
+    drop(client);
+    assert!(world.gateway.metrics().contains(r#"status="200""#));
+}
+
+#[tokio::test]
 async fn smuggled_framing_is_refused() {
     let world = World::start().await;
     world.passes(&token()).await;
