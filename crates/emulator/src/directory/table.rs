@@ -51,7 +51,8 @@ pub(crate) enum Field {
 pub(crate) struct Table<T> {
     records: HashMap<Uuid, Record<T>>,
     order: BTreeMap<(Uuid, u64), Uuid>,
-    index: BTreeMap<(Field, Box<str>), Vec<Uuid>>,
+    /// Field, value and place in the order of creation: equal values stand side by side.
+    index: BTreeMap<(Field, Box<str>, u64), Uuid>,
     unsettled: BTreeSet<(Timestamp, Uuid)>,
     counts: HashMap<Uuid, usize>,
     next_number: u64,
@@ -119,11 +120,8 @@ impl<T: Entity> Table<T> {
     /// Objects whose `field` has `value`, as `view` sees them, in order of creation.
     pub(crate) fn find(&self, field: Field, value: &str, view: View) -> Vec<Arc<T>> {
         let key = normalized(value);
-        let Some(ids) = self.index.get(&(field, key.clone())) else {
-            return Vec::new();
-        };
-        ids.iter()
-            .filter_map(|&id| self.get(id, view))
+        self.indexed(field, &key)
+            .filter_map(|id| self.get(id, view))
             .filter(|object| has_key(object.as_ref(), field, &key))
             .collect()
     }
@@ -131,11 +129,8 @@ impl<T: Entity> Table<T> {
     /// The newest versions of the objects whose `field` has `value`.
     pub(crate) fn find_newest(&self, field: Field, value: &str) -> Vec<Arc<T>> {
         let key = normalized(value);
-        let Some(ids) = self.index.get(&(field, key.clone())) else {
-            return Vec::new();
-        };
-        ids.iter()
-            .filter_map(|&id| self.newest(id))
+        self.indexed(field, &key)
+            .filter_map(|id| self.newest(id))
             .filter(|object| has_key(object.as_ref(), field, &key))
             .cloned()
             .collect()
@@ -152,22 +147,19 @@ impl<T: Entity> Table<T> {
         view: View,
     ) -> Vec<(u64, Arc<T>)> {
         let prefix = normalized(prefix);
-        let range = self.index.range((field, prefix.clone())..);
         let mut found = BTreeMap::new();
-        for ((at, value), ids) in range {
+        for ((at, value, number), &id) in self.index.range((field, prefix.clone(), 0)..) {
             if *at != field || !value.starts_with(&*prefix) {
                 break;
             }
-            for id in ids {
-                let Some(number) = self.number(*id).filter(|&number| number >= from) else {
-                    continue;
-                };
-                let Some(object) = self.get(*id, view) else {
-                    continue;
-                };
-                if object.tenant_id() == tenant && has_key(object.as_ref(), field, value) {
-                    found.insert(number, object);
-                }
+            if *number < from {
+                continue;
+            }
+            let Some(object) = self.get(id, view) else {
+                continue;
+            };
+            if object.tenant_id() == tenant && has_key(object.as_ref(), field, value) {
+                found.insert(*number, object);
             }
         }
         found.into_iter().collect()
@@ -218,13 +210,13 @@ impl<T: Entity> Table<T> {
 
     /// Stores `value` as the newest version, visible by `schedule`.
     pub(crate) fn put(&mut self, value: Arc<T>, schedule: Option<Box<Schedule>>) {
-        let id = value.id();
-        self.add_keys(&value);
+        let (id, tenant_id) = (value.id(), value.tenant_id());
         if self.newest(id).is_none() {
-            *self.counts.entry(value.tenant_id()).or_default() += 1;
+            *self.counts.entry(tenant_id).or_default() += 1;
         }
-        if !self.records.contains_key(&id) {
-            let (tenant_id, number) = (value.tenant_id(), self.next_number);
+        let number = self.number(id).unwrap_or_else(|| {
+            let number = self.next_number;
+            self.next_number += 1;
             self.order.insert((tenant_id, number), id);
             self.records.insert(
                 id,
@@ -234,8 +226,9 @@ impl<T: Entity> Table<T> {
                     versions: Vec::new(),
                 },
             );
-            self.next_number += 1;
-        }
+            number
+        });
+        self.add_keys(&value, number);
         self.push(
             id,
             Version {
@@ -324,40 +317,37 @@ impl<T: Entity> Table<T> {
         }
     }
 
-    fn add_keys(&mut self, value: &T) {
-        let id = value.id();
+    fn indexed(&self, field: Field, key: &str) -> impl Iterator<Item = Uuid> + '_ {
+        let (first, last) = ((field, key.into(), 0), (field, key.into(), u64::MAX));
+        self.index.range(first..=last).map(|(_, &id)| id)
+    }
+
+    fn add_keys(&mut self, value: &T, number: u64) {
         value.keys(&mut |field, text| {
-            let ids = self.index.entry((field, normalized(text))).or_default();
-            if !ids.contains(&id) {
-                ids.push(id);
-            }
+            self.index
+                .insert((field, normalized(text), number), value.id());
         });
     }
 
     fn drop_keys(&mut self, id: Uuid, older: &[Version<T>]) {
+        let Some(record) = self.records.get(&id) else {
+            return;
+        };
         let mut kept = HashSet::new();
-        if let Some(record) = self.records.get(&id) {
-            for value in record
-                .versions
-                .iter()
-                .filter_map(|version| version.value.as_ref())
-            {
-                value.keys(&mut |field, text| {
-                    kept.insert((field, normalized(text)));
-                });
-            }
+        for value in record
+            .versions
+            .iter()
+            .filter_map(|version| version.value.as_ref())
+        {
+            value.keys(&mut |field, text| {
+                kept.insert((field, normalized(text), record.number));
+            });
         }
         for value in older.iter().filter_map(|version| version.value.as_ref()) {
             value.keys(&mut |field, text| {
-                let key = (field, normalized(text));
-                if kept.contains(&key) {
-                    return;
-                }
-                if let Some(ids) = self.index.get_mut(&key) {
-                    ids.retain(|&other| other != id);
-                    if ids.is_empty() {
-                        self.index.remove(&key);
-                    }
+                let key = (field, normalized(text), record.number);
+                if !kept.contains(&key) {
+                    self.index.remove(&key);
                 }
             });
         }
