@@ -27,13 +27,14 @@ pub(crate) struct ErrorBody {
     pub error: Vec<ErrorItem>,
 }
 
-/// One field and what is wrong with it.
+/// One field and what is wrong with it; or a key manager's refusal in its own words.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = ErrorListItem)]
 pub(crate) struct ErrorItem {
-    /// The field's wire name.
+    /// The field's wire name, or the key manager's own code.
     pub code: String,
     pub message: String,
+    /// A key manager's request id, to quote to its support.
     pub description: String,
 }
 
@@ -291,7 +292,12 @@ fn provider_failure(failure: &ProviderFailure) -> Problem {
         "a key manager refused or failed: {}",
         failure.message
     );
-    let problem = Problem::new(status, code, message, describe(failure));
+    let mut problem = Problem::new(status, code, message, describe(failure));
+    problem.body.error.push(ErrorItem {
+        code: failure.code.clone().unwrap_or_default(),
+        message: failure.message.clone(),
+        description: failure.request_id.clone().unwrap_or_default(),
+    });
     match failure.retry_after {
         Some(wait) => problem.retry_after(u64::try_from(wait.as_secs()).unwrap_or(1)),
         None => problem,
@@ -376,6 +382,27 @@ mod tests {
         let problem = Problem::from(Error::Internal("the password is swordfish".into()));
         assert_eq!(problem.status, StatusCode::INTERNAL_SERVER_ERROR);
         assert!(!format!("{:?}", problem.body).contains("swordfish"));
+    }
+
+    #[test]
+    fn a_key_manager_is_quoted_with_its_code_and_request_id() {
+        let mut failure = ProviderFailure::new(
+            FailureClass::Rejected,
+            "create application",
+            "not in this tenant",
+        );
+        failure.code = Some("Authorization_RequestDenied".to_owned());
+        failure.request_id = Some("11111111-2222".to_owned());
+        failure.advice = Some("Grant the permission.".to_owned());
+        let problem = Problem::from(Error::KeyManager(failure.into()));
+        assert_eq!(
+            problem.body.description,
+            "create application: Authorization_RequestDenied: not in this tenant Grant the permission. \
+             (request id 11111111-2222)"
+        );
+        let item = &problem.body.error[0];
+        assert_eq!(item.code, "Authorization_RequestDenied");
+        assert_eq!(item.description, "11111111-2222");
     }
 
     #[test]
