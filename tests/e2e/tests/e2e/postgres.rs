@@ -3,6 +3,7 @@
 use std::process::Command;
 
 /// Its address; `None` (and a line that says so) when there is no server and none is demanded.
+#[expect(clippy::print_stdout, reason = "a skipped test says so")]
 #[expect(
     clippy::disallowed_methods,
     reason = "the test runner says by environment where its PostgreSQL is"

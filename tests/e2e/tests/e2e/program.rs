@@ -63,6 +63,7 @@ impl Running {
                 return Self { child, said };
             }
         }
+        child.wait().expect("the program has ended");
         let mut complaint = String::new();
         let _ = child
             .stderr
