@@ -18,6 +18,7 @@ use super::sign_in_refusal::SignInRefusal;
 use super::sign_ins::{AuthorizationCode, Challenge, Delegation, Platform};
 use super::tenant::{Authority, find_authority};
 use super::{Refusal, RequestIds};
+use crate::audit::AuditNote;
 use crate::directory::{Tenant, User};
 use crate::pages::{MessagePage, is_same_origin, page};
 use crate::state::State;
@@ -110,7 +111,11 @@ pub(crate) async fn decide(
     let signed_in = person::sign_in(&state.directory(), &asked.authority, name, password);
     match signed_in {
         Ok((tenant, user)) => match accept(&state, &asked, &tenant, &user) {
-            Ok(code) => send_code(&asked, code, &ids),
+            Ok((code, note)) => {
+                let mut response = send_code(&asked, code, &ids);
+                response.extensions_mut().insert(note);
+                response
+            }
             Err(refusal) => send_error(&state, &asked, &refusal, &ids),
         },
         Err(problem) => sign_in_page(&state, &asked, &form, Some(Refusal::SignIn(problem)))
@@ -146,10 +151,19 @@ fn check(state: &State, segment: &str, form: &TokenForm) -> Result<Asked, Refusa
         mode,
         challenge,
         state: form.get("state").map(str::to_owned),
-        scope: form.get("scope").unwrap_or("openid").to_owned(),
+        scope: scope(form),
         nonce: form.get("nonce").map(str::to_owned),
         redirect_uri,
     })
+}
+
+/// What is asked for: `scope`, or at v1.0 all that the client's registration says of `resource`.
+fn scope(form: &TokenForm) -> String {
+    match (form.get("scope"), form.get("resource")) {
+        (Some(scope), _) => scope.to_owned(),
+        (None, Some(resource)) => format!("openid {resource}/.default"),
+        (None, None) => "openid".to_owned(),
+    }
 }
 
 fn redirect_uri(form: &TokenForm, client: &Client) -> Result<String, Refusal> {
@@ -268,9 +282,14 @@ fn describe(resource: &Resource, value: &str) -> String {
 }
 
 /// Records the consent and makes a code.
-fn accept(state: &State, asked: &Asked, tenant: &Tenant, user: &User) -> Result<String, Refusal> {
+fn accept(
+    state: &State,
+    asked: &Asked,
+    tenant: &Tenant,
+    user: &User,
+) -> Result<(String, AuditNote), Refusal> {
     let requested = RequestedScopes::parse(&asked.scope)?;
-    consent(state, tenant, &asked.client, user, &requested)?;
+    let note = consent(state, tenant, &asked.client, user, &requested)?;
     let code = format!("1.{}", super::claims::opaque_url(&state.random, 96));
     let entry = AuthorizationCode {
         delegation: Delegation {
@@ -286,7 +305,7 @@ fn accept(state: &State, asked: &Asked, tenant: &Tenant, user: &User) -> Result<
         is_redeemed: false,
     };
     state.sign_ins.add_code(&code, entry, state.now());
-    Ok(code)
+    Ok((code, note))
 }
 
 /// Consents to `requested` for `user`.
@@ -299,7 +318,7 @@ pub(super) fn consent(
     client: &Client,
     user: &User,
     requested: &RequestedScopes,
-) -> Result<(), Refusal> {
+) -> Result<AuditNote, Refusal> {
     let resource = Resource::find(state, tenant, &requested.resource)?;
     let scopes = requested.to_consent(client, &resource.principal)?;
     let needs_administrator = resource
@@ -317,8 +336,13 @@ pub(super) fn consent(
         let name = client.application.display_name.clone();
         return Err(SignInRefusal::AdministratorNeeded(name).into());
     }
-    record_consent(state, tenant, client, &resource.principal, user, &scopes);
-    Ok(())
+    let effects = record_consent(state, tenant, client, &resource.principal, user, &scopes);
+    let caller_app_id = Some(client.application.app_id);
+    Ok(AuditNote {
+        tenant_id: Some(tenant.id),
+        caller_app_id,
+        effects,
+    })
 }
 
 fn send_code(asked: &Asked, code: String, ids: &RequestIds) -> Response {

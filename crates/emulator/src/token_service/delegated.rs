@@ -16,7 +16,7 @@ use super::resource::Resource;
 use super::sign_in_refusal::SignInRefusal;
 use super::sign_ins::Delegation;
 use crate::directory::{
-    Directory, GRAPH_APP_ID, PermissionGrant, ServicePrincipal, Tenant, Transaction, User,
+    Directory, Effect, GRAPH_APP_ID, PermissionGrant, ServicePrincipal, Tenant, Transaction, User,
 };
 use crate::replica::Place;
 use crate::state::State;
@@ -94,6 +94,7 @@ impl RequestedScopes {
 }
 
 /// Records that `user` consents to `scopes`; the client's service principal is made if need be.
+/// Returns what was written, which is nothing when all of it is known.
 pub(super) fn record_consent(
     state: &State,
     tenant: &Tenant,
@@ -101,9 +102,9 @@ pub(super) fn record_consent(
     resource: &ServicePrincipal,
     user: &User,
     scopes: &[String],
-) {
+) -> Vec<Effect> {
     let view = state.view(Place::Primary);
-    state.write(|transaction| {
+    let ((), effects) = state.write(|transaction| {
         let known = transaction.directory().service_principal_by_app_id(
             tenant.id,
             client.application.app_id,
@@ -125,7 +126,10 @@ pub(super) fn record_consent(
                 values.push(scope.clone());
             }
         }
-        if values.is_empty() {
+        let is_known = earlier
+            .as_ref()
+            .is_some_and(|grant| grant.scope.split_whitespace().eq(values.iter()));
+        if values.is_empty() || is_known {
             return;
         }
         transaction.put(PermissionGrant {
@@ -138,6 +142,7 @@ pub(super) fn record_consent(
             scope: values.join(" "),
         });
     });
+    effects
 }
 
 /// What a token request on a person's behalf comes down to.

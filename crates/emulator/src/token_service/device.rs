@@ -18,6 +18,7 @@ use super::request::TokenForm;
 use super::sign_ins::{Delegation, Device, Progress};
 use super::tenant::find_authority;
 use super::{Refusal, RequestIds};
+use crate::audit::AuditNote;
 use crate::pages::{MessagePage, is_same_origin, page};
 use crate::state::State;
 
@@ -79,13 +80,15 @@ pub(crate) async fn decide(Shared(state): Shared<Arc<State>>, request: Request) 
     };
     let code = form.get("user_code").unwrap_or_default();
     match approve(&state, &form, code) {
-        Ok(text) => page(
-            StatusCode::OK,
-            &MessagePage {
+        Ok((text, note)) => {
+            let template = MessagePage {
                 heading: "You're all set",
                 text,
-            },
-        ),
+            };
+            let mut response = page(StatusCode::OK, &template);
+            response.extensions_mut().insert(note);
+            response
+        }
         Err(refusal) => again(&refusal, code),
     }
 }
@@ -121,7 +124,11 @@ fn begin(state: &State, segment: &str, form: &TokenForm) -> Result<Value, Refusa
     }))
 }
 
-fn approve(state: &State, form: &TokenForm, code: &str) -> Result<&'static str, Refusal> {
+fn approve(
+    state: &State,
+    form: &TokenForm,
+    code: &str,
+) -> Result<(&'static str, AuditNote), Refusal> {
     let now = state.now();
     let device = state
         .sign_ins
@@ -129,14 +136,15 @@ fn approve(state: &State, form: &TokenForm, code: &str) -> Result<&'static str, 
         .ok_or(super::sign_in_refusal::SignInRefusal::DeviceExpired)?;
     if form.get("decision") == Some("cancel") {
         state.sign_ins.decide_device(code, Progress::Declined, now);
-        return Ok("The device was refused. You can close this window.");
+        let text = "The device was refused. You can close this window.";
+        return Ok((text, AuditNote::default()));
     }
     let authority = find_authority(&state.directory(), &device.authority)?;
     let name = form.get("username").unwrap_or_default();
     let password = form.get("password").unwrap_or_default();
     let (tenant, user) = person::sign_in(&state.directory(), &authority, name, password)?;
     let client = Client::find(state, &tenant, device.client_id)?;
-    consent(
+    let note = consent(
         state,
         &tenant,
         &client,
@@ -153,7 +161,10 @@ fn approve(state: &State, form: &TokenForm, code: &str) -> Result<&'static str, 
     state
         .sign_ins
         .decide_device(code, Progress::Approved(delegation), now);
-    Ok("You have signed in on your device. You can close this window.")
+    Ok((
+        "You have signed in on your device. You can close this window.",
+        note,
+    ))
 }
 
 fn again(refusal: &Refusal, code: &str) -> Response {

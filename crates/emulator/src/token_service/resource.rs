@@ -165,7 +165,8 @@ fn is_graph(state: &State, name: &str) -> bool {
         .ok()
         .and_then(|own| own.port_or_known_default());
     let is_loopback = matches!(host, "localhost" | "127.0.0.1" | "[::1]");
-    is_loopback && url.port_or_known_default() == own_port
+    // The Graph SDKs leave the port out of the scope that they make of the address they call.
+    is_loopback && (url.port().is_none() || url.port_or_known_default() == own_port)
 }
 
 #[cfg(test)]

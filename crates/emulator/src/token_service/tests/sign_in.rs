@@ -497,3 +497,47 @@ async fn a_password_alone_serves_public_clients_that_have_consent() {
         .await
         .assert_refused(400, "invalid_grant", 50_126);
 }
+
+#[tokio::test]
+async fn the_v1_endpoints_serve_a_person_for_a_resource() {
+    let world = world();
+    let client = portal(&world);
+    let id = client.app_id.to_string();
+    let graph = "https://graph.microsoft.com";
+    world.change_application(client.application, |application| {
+        let access = serde_json::json!([{
+            "resourceAppId": "00000003-0000-0000-c000-000000000000",
+            "resourceAccess": [{"id": "e1fe6dd8-ba31-4d61-89e7-88639da4683d", "type": "Scope"}],
+        }]);
+        application.required_resource_access = serde_json::from_value(access).unwrap();
+    });
+    let form = [
+        ("client_id", id.as_str()),
+        ("response_type", "code"),
+        ("redirect_uri", REDIRECT),
+        ("resource", graph),
+        ("username", USER),
+        ("password", PASSWORD),
+        ("decision", "accept"),
+    ];
+    let sent = location(
+        &world
+            .post(&format!("/{}/oauth2/authorize", world.tenant), &form)
+            .await,
+    );
+    let redemption = [
+        ("grant_type", "authorization_code"),
+        ("client_id", id.as_str()),
+        ("client_secret", client.secret.as_str()),
+        ("code", sent["code"].as_str()),
+        ("redirect_uri", REDIRECT),
+        ("resource", graph),
+    ];
+    let answer = world.post(&world.v1_endpoint(), &redemption).await;
+    let claims = answer.claims(&world);
+    assert_eq!(claims["scp"], "User.Read");
+    assert_eq!(claims["upn"], USER);
+    assert!(answer.body["expires_on"].is_string());
+    assert_eq!(id_claims(&world, &answer)["ver"], "1.0");
+    assert!(answer.body["refresh_token"].is_string());
+}
