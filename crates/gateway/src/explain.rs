@@ -283,7 +283,6 @@ impl Recorder {
             Reason::KeyManagerNotAllowed => "the API does not accept tokens of this key manager: add it to the API's key managers and deploy".to_owned(),
             Reason::TokenNotHandled => "the token handling options of the issuer's key managers do not take this token: change their claim patterns".to_owned(),
             Reason::IntrospectionUnavailable => "this key manager wants introspection, which cannot be done: turn on self-validation for JWTs".to_owned(),
-            Reason::IntrospectionInactive => "the authorization server says that the token is not active: get a new one".to_owned(),
             Reason::AlgorithmNotAllowed => "let the authorization server sign with an algorithm that the key manager allows".to_owned(),
             Reason::AlgorithmNotOfKey => "the token's algorithm does not belong to the kind of key that it names: the token was not made by this authorization server".to_owned(),
             Reason::KeyIdMissing => "the token names no key (kid): it cannot be verified with a key set; use certificates on the key manager if its tokens never do".to_owned(),

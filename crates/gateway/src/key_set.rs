@@ -1,7 +1,7 @@
 //! The key set of an authorization server: kept fresh in the background, never thrown away for a failure.
 //!
 //! Owns which keys are trusted and when a fetch is allowed. Fetching is [`refresh`]'s business, the copy on disk
-//! [`file`]'s, what a key can do `verify`'s.
+//! [`mod@file`]'s, what a key can do `verify`'s.
 
 pub(crate) mod file;
 pub(crate) mod refresh;

@@ -79,7 +79,6 @@ reasons! {
     TokenNotHandled = "token_not_handled" => INVALID_CREDENTIALS,
     /// The key manager wants introspection.
     IntrospectionUnavailable = "introspection_unavailable" => UNCLASSIFIED,
-    IntrospectionInactive = "introspection_inactive" => INVALID_CREDENTIALS,
 
     AlgorithmNotAllowed = "algorithm_not_allowed" => INVALID_CREDENTIALS,
     AlgorithmNotOfKey = "algorithm_not_of_key" => INVALID_CREDENTIALS,

@@ -5,7 +5,7 @@ use domain::certificate::Certificates;
 use domain::id::KeyManagerId;
 use domain::key_manager::{TokenType, TokenValidation};
 use domain::key_mapping::KeyType;
-use domain::snapshot::{KeyMappingEntry, SnapshotChange};
+use domain::snapshot::{KeyMappingEntry, SnapshotChange, ValidationMethod};
 use domain::token_profile::{AudienceRule, SignatureAlgorithm};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -388,6 +388,18 @@ async fn an_exchanged_only_key_manager_takes_no_direct_token() {
     assert_eq!(world.refusal(&token()).await, (401, "900905".to_owned()));
     world.change_key_manager(|one| one.token_type = TokenType::Both);
     world.passes(&token()).await;
+}
+
+#[tokio::test]
+async fn a_key_manager_that_wants_introspection_is_refused_as_our_failure() {
+    let world = World::start().await;
+    world.passes(&token()).await;
+    world.change_key_manager(|one| {
+        let endpoint = "https://idp.example/introspect".parse().expect("a URL");
+        one.validation = ValidationMethod::Introspect { endpoint };
+    });
+    assert_eq!(world.reason(&token()).await, "introspection_unavailable");
+    assert_eq!(world.refusal(&token()).await, (500, "900900".to_owned()));
 }
 
 #[tokio::test]
