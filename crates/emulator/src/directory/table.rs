@@ -363,3 +363,6 @@ fn has_key<T: Entity>(object: &T, field: Field, key: &str) -> bool {
     object.keys(&mut |at, value| found |= at == field && value.eq_ignore_ascii_case(key));
     found
 }
+
+#[cfg(test)]
+mod tests;

@@ -29,9 +29,9 @@ pub(super) fn serve(request: &Request<'_>, key: Option<&Key>, rest: &[Segment]) 
             "The directory object type must be specified, such as microsoft.graph.application.",
         ));
     };
-    if key.value == APPLICATION_TYPE || key.value == SERVICE_PRINCIPAL_TYPE {
+    if let Some(wanted) = listed_type(&key.value) {
         return match (&request.method, rest) {
-            (&Method::GET, []) => list(request, &key.value),
+            (&Method::GET, []) => list(request, wanted),
             (_, []) => Err(GraphError::method_not_allowed()),
             (_, [segment, ..]) => Err(GraphError::unknown_segment(&shorten(&segment.name))),
         };
@@ -49,6 +49,16 @@ pub(super) fn serve(request: &Request<'_>, key: Option<&Key>, rest: &[Segment]) 
         (_, [segment]) if segment.name == "restore" => Err(GraphError::method_not_allowed()),
         (_, [segment, ..]) => Err(GraphError::unknown_segment(&shorten(&segment.name))),
     }
+}
+
+/// The type that a cast names. The namespace has the alias `graph`, which the Graph SDKs write.
+fn listed_type(cast: &str) -> Option<&'static str> {
+    let name = cast
+        .strip_prefix("microsoft.graph.")
+        .or_else(|| cast.strip_prefix("graph."))?;
+    [APPLICATION_TYPE, SERVICE_PRINCIPAL_TYPE]
+        .into_iter()
+        .find(|one| one.strip_prefix("microsoft.graph.") == Some(name))
 }
 
 fn list(request: &Request<'_>, wanted: &str) -> Outcome {

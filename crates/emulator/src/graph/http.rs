@@ -226,23 +226,22 @@ fn target(parts: &http::request::Parts) -> (&'static str, String) {
     (version, target)
 }
 
-/// The address that links in answers begin with: Graph's own host when the client used it.
+/// The address that links in answers begin with: Graph's own host (and the port) when the client
+/// used it, else this emulator's.
 fn host(state: &State, parts: &http::request::Parts) -> String {
-    let named = parts
-        .uri
-        .authority()
-        .map(http::uri::Authority::host)
-        .or_else(|| {
-            parts
-                .headers
-                .get(header::HOST)
-                .and_then(|host| host.to_str().ok())
-        })
-        .unwrap_or_default();
-    if is_graph_host(named) {
-        format!("https://{named}")
-    } else {
-        state.base_url().to_owned()
+    let named = match parts.uri.authority() {
+        Some(authority) => Some(authority.clone()),
+        None => parts
+            .headers
+            .get(header::HOST)
+            .and_then(|host| host.to_str().ok()?.parse().ok()),
+    };
+    match named.filter(|authority: &http::uri::Authority| is_graph_host(authority.host())) {
+        Some(authority) => match authority.port_u16() {
+            Some(port) => format!("https://{}:{port}", authority.host()),
+            None => format!("https://{}", authority.host()),
+        },
+        None => state.base_url().to_owned(),
     }
 }
 

@@ -252,6 +252,7 @@ impl Laboratory {
     }
 }
 
+/// A client that trusts the emulator's CA and finds Graph's own host there.
 #[expect(
     clippy::disallowed_methods,
     reason = "a test's client, which trusts the test's CA"
@@ -260,6 +261,7 @@ pub(crate) fn client(running: &RunningEmulator) -> reqwest::Client {
     let certificate = reqwest::Certificate::from_pem(running.ca_pem().as_bytes()).unwrap();
     reqwest::Client::builder()
         .no_proxy()
+        .resolve("graph.microsoft.com", running.address())
         .tls_certs_only([certificate])
         .build()
         .unwrap()

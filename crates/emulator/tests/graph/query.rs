@@ -166,3 +166,28 @@ async fn a_query_that_does_not_parse_is_a_bad_request() {
     let deep = format!("/applications?$filter={}appId eq 'x'", "(".repeat(200));
     assert_eq!(laboratory.get(&deep).await.status, 400);
 }
+
+#[tokio::test]
+async fn links_keep_the_host_that_the_client_used() {
+    let laboratory = stocked().await;
+    let port = laboratory.running.address().port();
+    let base = format!("https://graph.microsoft.com:{port}/v1.0");
+    let target = format!("{base}/applications?$top=1");
+    let page = laboratory.get(&target).await.expect(200);
+    assert!(
+        page.text("/@odata.nextLink").starts_with(&base),
+        "{}",
+        page.body
+    );
+    let next = laboratory
+        .get(&page.text("/@odata.nextLink"))
+        .await
+        .expect(200);
+    assert_ne!(next.body["value"][0]["id"], page.body["value"][0]["id"]);
+    let local = laboratory.get("/applications?$top=1").await.expect(200);
+    assert!(
+        local
+            .text("/@odata.nextLink")
+            .starts_with(laboratory.running.base_url())
+    );
+}
