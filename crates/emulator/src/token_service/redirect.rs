@@ -89,11 +89,11 @@ fn form_post(action: &str, parameters: &[(&str, String)]) -> Response {
             escape(value)
         );
     }
-    Html(format!(
+    let html = format!(
         "<!doctype html><html lang=\"en\"><head><title>Working...</title></head><body onload=\"document.forms[0].submit()\"><form method=\"post\" action=\"{}\">{fields}<button>Continue</button></form></body></html>",
         escape(action)
-    ))
-    .into_response()
+    );
+    ([(http::header::CACHE_CONTROL, "no-store")], Html(html)).into_response()
 }
 
 fn escape(text: &str) -> String {

@@ -541,3 +541,37 @@ async fn the_v1_endpoints_serve_a_person_for_a_resource() {
     assert_eq!(id_claims(&world, &answer)["ver"], "1.0");
     assert!(answer.body["refresh_token"].is_string());
 }
+
+#[tokio::test]
+async fn a_code_travels_in_the_way_that_the_client_asks_for() {
+    let world = world();
+    let client = portal(&world);
+    let id = client.app_id.to_string();
+    let with = |mode: &'static str| {
+        let mut form = request(&id, "openid", REDIRECT, "x");
+        form.extend([
+            ("username", USER),
+            ("password", PASSWORD),
+            ("decision", "accept"),
+        ]);
+        form.push(("response_mode", mode));
+        form.retain(|(name, _)| *name != "state");
+        form.push(("state", "\"><script>"));
+        form
+    };
+    let fragment = world.post(&authorize(&world), &with("fragment")).await;
+    let target = Url::parse(fragment.headers["location"].to_str().unwrap()).unwrap();
+    assert!(target.query().is_none());
+    assert!(target.fragment().unwrap().starts_with("code="));
+
+    let posted = world.post(&authorize(&world), &with("form_post")).await;
+    assert_eq!(posted.status, 200);
+    let html = posted.body.as_str().unwrap();
+    assert!(html.contains(&format!("<form method=\"post\" action=\"{REDIRECT}\">")));
+    assert!(html.contains("name=\"code\" value=\"1."));
+    assert!(!html.contains("<script>"), "{html}");
+
+    let unknown = world.post(&authorize(&world), &with("telepathy")).await;
+    assert_eq!(unknown.status, 400);
+    assert!(unknown.headers.get("location").is_none());
+}
