@@ -20,10 +20,11 @@ use crate::cli::Demo;
 use crate::config::{self, Config};
 use crate::listener::Bound;
 use crate::node::{Node, make_folder};
-use crate::shutdown::{Shutdown, asked_by_the_operating_system};
+use crate::shutdown::{Shutdown, StopSignals};
 
 /// Ends with `Err` when something cannot start or a step does not hold.
 pub(crate) async fn run(demo: Demo) -> Result<(), String> {
+    let stop = StopSignals::listen()?;
     make_folder(&demo.data)?;
     let ports = if demo.any_port {
         Ports::remembered(&demo.data)
@@ -31,12 +32,17 @@ pub(crate) async fn run(demo: Demo) -> Result<(), String> {
         Ports::USUAL
     };
     let entra = start_entra(&demo, ports).await?;
-    let outcome = run_against(&demo, ports, &entra).await;
+    let outcome = run_against(&demo, ports, &entra, stop).await;
     entra.stop().await;
     outcome
 }
 
-async fn run_against(demo: &Demo, ports: Ports, entra: &RunningEmulator) -> Result<(), String> {
+async fn run_against(
+    demo: &Demo,
+    ports: Ports,
+    entra: &RunningEmulator,
+    stop: StopSignals,
+) -> Result<(), String> {
     let (shutdown, signal) = Shutdown::new();
     let sample = Bound::bind("sample API", loopback(ports.sample_api), None).await?;
     let sample_url = sample.url();
@@ -57,22 +63,32 @@ async fn run_against(demo: &Demo, ports: Ports, entra: &RunningEmulator) -> Resu
         entra.base_url()
     ));
 
-    let outcome = if demo.no_journey {
-        asked_by_the_operating_system().await
-    } else {
-        match perform(entra, &node, sample_url, &credentials).await {
-            Err(failed) => Err(failed),
-            Ok(_) if demo.exit => Ok(()),
-            Ok(remains) => {
-                invite(&node, entra, &credentials, &remains, &demo.data);
-                asked_by_the_operating_system().await
-            }
-        }
+    let outcome = tokio::select! {
+        () = stop.wait() => Ok(()),
+        outcome = show(demo, entra, &node, sample_url, &credentials) => outcome,
     };
     node.stop().await;
     shutdown.begin();
     let _ = sample_task.await;
     outcome
+}
+
+/// Performs the journey as asked. Returns only when the process is to end by itself.
+async fn show(
+    demo: &Demo,
+    entra: &RunningEmulator,
+    node: &Node,
+    upstream: String,
+    credentials: &Credentials,
+) -> Result<(), String> {
+    if !demo.no_journey {
+        let remains = perform(entra, node, upstream, credentials).await?;
+        if demo.exit {
+            return Ok(());
+        }
+        invite(node, entra, credentials, &remains, &demo.data);
+    }
+    std::future::pending().await
 }
 
 async fn perform(

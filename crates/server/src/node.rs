@@ -122,9 +122,10 @@ impl Node {
                 tracing::warn!("a task did not finish in time");
             }
         }
-        match Arc::into_inner(self.gateway) {
-            Some(gateway) => gateway.stop().await,
-            None => tracing::warn!("the gateway is still in use and ends with the process"),
+        if let Some(gateway) = Arc::into_inner(self.gateway) {
+            gateway.stop().await;
+        } else {
+            tracing::warn!("the gateway is still in use and ends with the process");
         }
     }
 }

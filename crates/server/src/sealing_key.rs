@@ -81,9 +81,9 @@ mod tests {
     fn a_damaged_key_is_not_replaced() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         std::fs::write(folder.path().join(FILE_NAME), "nonsense").expect("written");
-        let error = obtain("", folder.path(), &SystemRandom::new())
-            .err()
-            .expect("refused");
+        let Err(error) = obtain("", folder.path(), &SystemRandom::new()) else {
+            panic!("refused")
+        };
         assert!(error.contains("is damaged"), "{error}");
     }
 }

@@ -5,9 +5,10 @@ use secrecy::ExposeSecret;
 use crate::config::Config;
 use crate::demo::journey::say;
 use crate::node::Node;
-use crate::shutdown::asked_by_the_operating_system;
+use crate::shutdown::StopSignals;
 
 pub(crate) async fn run(config: Config) -> Result<(), String> {
+    let stop = StopSignals::listen()?;
     let node = Node::start(&config).await?;
     for user in node.first_users() {
         say(&format!(
@@ -21,7 +22,7 @@ pub(crate) async fn run(config: Config) -> Result<(), String> {
         node.control_url(),
         node.gateway_url()
     ));
-    asked_by_the_operating_system().await?;
+    stop.wait().await;
     tracing::info!("stopping");
     node.stop().await;
     Ok(())

@@ -1,5 +1,6 @@
 //! One signal that everything which runs waits for.
 
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 /// Tells tasks to finish.
@@ -27,13 +28,28 @@ impl ShutdownSignal {
     }
 }
 
-/// Returns at SIGINT (Ctrl-C) or SIGTERM.
-pub(crate) async fn asked_by_the_operating_system() -> Result<(), String> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate())
-        .map_err(|error| format!("cannot wait for SIGTERM: {error}"))?;
-    tokio::select! {
-        interrupted = tokio::signal::ctrl_c() => interrupted.map_err(|error| format!("cannot wait for SIGINT: {error}")),
-        _ = terminate.recv() => Ok(()),
+/// The operating system's wish that the process ends. Made before anybody is told that the process is ready, so
+/// that no signal finds nobody listening.
+pub(crate) struct StopSignals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl StopSignals {
+    pub(crate) fn listen() -> Result<Self, String> {
+        let listen =
+            |kind| signal(kind).map_err(|error| format!("cannot wait for signals: {error}"));
+        Ok(Self {
+            interrupt: listen(SignalKind::interrupt())?,
+            terminate: listen(SignalKind::terminate())?,
+        })
+    }
+
+    /// Returns at SIGINT (Ctrl-C) or SIGTERM.
+    pub(crate) async fn wait(mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
     }
 }
