@@ -322,3 +322,32 @@ async fn signing_keys_are_added_switched_and_retired() {
         .await
         .expect(409);
 }
+
+#[tokio::test]
+async fn a_start_up_file_sets_trouble_from_the_beginning() {
+    let text = json!({
+        "seed": 5, "throttling": false,
+        "replication": { "replicas": 2, "create": [100, 200], "tokenService": { "uri": 50 } },
+        "faults": [{ "path": "/v1.0/users", "action": { "type": "respond", "status": 504 } }],
+        "tenants": [{ "displayName": "Contoso", "domains": ["contoso.onmicrosoft.com"],
+            "administratorClientId": "11111111-1111-4111-8111-111111111111" }],
+    });
+    let config: emulator::EmulatorConfig = serde_json::from_value(text).unwrap();
+    let laboratory = Laboratory::with(config).await;
+    assert_eq!(
+        laboratory.administrator.app_id,
+        "11111111-1111-4111-8111-111111111111"
+    );
+    laboratory.get("/users").await.expect(504);
+    let delays = laboratory
+        .control(Method::GET, "/replication", None)
+        .await
+        .expect(200);
+    assert_eq!(delays.body["create"], json!([100, 200]));
+    assert_eq!(delays.body["tokenService"]["uri"], 50);
+    let refused = json!({ "replicas": 9 });
+    laboratory
+        .control(Method::PUT, "/replication", Some(refused))
+        .await
+        .expect(400);
+}
