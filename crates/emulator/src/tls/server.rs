@@ -29,6 +29,9 @@ const MOST_CONNECTIONS: usize = 1024;
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long open requests may take to end when the server stops.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a connection without an open request may take to say goodbye: an idle HTTP/2 client
+/// may never read that the server stops.
+const GOODBYE_TIMEOUT: Duration = Duration::from_millis(100);
 
 /// A running HTTPS server. Dropping it without [`Server::stop`] stops it without waiting.
 pub(crate) struct Server {
@@ -92,6 +95,7 @@ async fn accept(
 ) {
     let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
     let graceful = GracefulShutdown::new();
+    let open = OpenRequests::default();
     loop {
         let next = async {
             let place = Arc::clone(&places).acquire_owned().await.ok()?;
@@ -106,14 +110,13 @@ async fn accept(
         };
         match accepted {
             Ok((stream, peer)) => {
-                let connection = serve(
-                    place,
-                    stream,
+                let service = Service {
+                    router: router.clone(),
                     peer,
-                    acceptor.clone(),
-                    router.clone(),
-                    graceful.watcher(),
-                );
+                    open: open.clone(),
+                };
+                let connection =
+                    serve(place, stream, acceptor.clone(), service, graceful.watcher());
                 tokio::spawn(connection);
             }
             // Out of file descriptors or a connection that is already gone: neither ends the server.
@@ -124,27 +127,32 @@ async fn accept(
         }
     }
     drop(listener);
-    if timeout(DRAIN_TIMEOUT, graceful.shutdown()).await.is_err() {
-        tracing::warn!("connections were still open when the server stopped");
+    let drained = async {
+        tokio::select! {
+            () = graceful.shutdown() => {}
+            () = open.ended() => tokio::time::sleep(GOODBYE_TIMEOUT).await,
+        }
+    };
+    if timeout(DRAIN_TIMEOUT, drained).await.is_err() {
+        tracing::warn!("requests were still open when the server stopped");
     }
 }
 
 async fn serve(
     place: OwnedSemaphorePermit,
     stream: TcpStream,
-    peer: SocketAddr,
     acceptor: TlsAcceptor,
-    router: Router,
+    service: Service,
     watcher: hyper_util::server::graceful::Watcher,
 ) {
     let _place = place;
+    let peer = service.peer;
     // Answers are small: waiting to fill a packet would only delay them.
     let _ = stream.set_nodelay(true);
     let Ok(Ok(stream)) = timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)).await else {
         tracing::debug!(%peer, "a TLS handshake failed");
         return;
     };
-    let service = TowerToHyperService::new(WithPeer { router, peer });
     let mut builder = Builder::new(TokioExecutor::new());
     builder
         .http1()
@@ -155,18 +163,45 @@ async fn serve(
         .timer(TokioTimer::new())
         .max_concurrent_streams(256);
     let connection = builder
-        .serve_connection(TokioIo::new(stream), service)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service))
         .into_owned();
     if let Err(error) = watcher.watch(connection).await {
         tracing::debug!(%peer, error, "a connection ended early");
     }
 }
 
+/// How many requests are being served.
+#[derive(Clone, Default)]
+struct OpenRequests(watch::Sender<usize>);
+
+/// One of them, for as long as the value lives.
+struct OpenRequest(watch::Sender<usize>);
+
+impl OpenRequests {
+    fn begin(&self) -> OpenRequest {
+        self.0.send_modify(|count| *count += 1);
+        OpenRequest(self.0.clone())
+    }
+
+    /// Waits until none is open.
+    async fn ended(&self) {
+        // The sender is ours, so that the wait ends only when the count is right.
+        let _ = self.0.subscribe().wait_for(|count| *count == 0).await;
+    }
+}
+
+impl Drop for OpenRequest {
+    fn drop(&mut self) {
+        self.0.send_modify(|count| *count -= 1);
+    }
+}
+
 /// The router, telling its handlers who connected.
 #[derive(Clone)]
-struct WithPeer {
+struct Service {
     router: Router,
     peer: SocketAddr,
+    open: OpenRequests,
 }
 
 /// Why a connection is closed without an answer: a fault rule wanted it.
@@ -174,7 +209,7 @@ struct WithPeer {
 #[error("a fault rule cut the connection")]
 struct Cut;
 
-impl tower::Service<http::Request<hyper::body::Incoming>> for WithPeer {
+impl tower::Service<http::Request<hyper::body::Incoming>> for Service {
     type Response = axum::response::Response;
     type Error = Cut;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Cut>> + Send>>;
@@ -191,9 +226,15 @@ impl tower::Service<http::Request<hyper::body::Incoming>> for WithPeer {
         let mut request = request.map(axum::body::Body::new);
         request.extensions_mut().insert(ConnectInfo(self.peer));
         let answer = tower::Service::call(&mut self.router, request);
+        let open = self.open.begin();
         Box::pin(async move {
+            let _open = open;
             let Ok(response) = answer.await;
-            if response.extensions().get::<ConnectionCut>().is_some() { Err(Cut) } else { Ok(response) }
+            if response.extensions().get::<ConnectionCut>().is_some() {
+                Err(Cut)
+            } else {
+                Ok(response)
+            }
         })
     }
 }
