@@ -297,6 +297,12 @@ impl ApiSettings {
                 "must be a path such as /orders",
             )
             .length("description", &self.description, 0, 32_766)
+            .length("authorizationHeader", &self.authorization_header, 0, 100)
+            .that(
+                self.authorization_header.chars().all(is_token_character),
+                "authorizationHeader",
+                "must be the name of an HTTP header",
+            )
             .that(self.operations.len() <= 1_000, "operations", "at most 1000")
             .that(!self.operations.is_empty(), "operations", "at least one")
             .that(self.scopes.len() <= 500, "scopes", "at most 500")
@@ -340,6 +346,11 @@ impl ApiSettings {
                 "endpointConfig",
                 "must be an http or https URL",
             );
+            check.that(
+                url.username().is_empty() && url.password().is_none(),
+                "endpointConfig",
+                "must not contain a user name or password",
+            );
         }
         check.finish()
     }
@@ -357,6 +368,11 @@ fn is_context(context: &str) -> bool {
             .all(|c| c.is_ascii_alphanumeric() || "/-_.".contains(c))
 }
 
+/// RFC 9110 section 5.6.2: what the name of a header is made of.
+fn is_token_character(c: char) -> bool {
+    c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c)
+}
+
 fn is_template(target: &str) -> bool {
     let is_segment = |segment: &str| {
         let is_parameter = segment.len() > 2
@@ -370,3 +386,6 @@ fn is_template(target: &str) -> bool {
         && !target.contains(char::is_whitespace)
         && target.split('/').all(is_segment)
 }
+
+#[cfg(test)]
+mod tests;

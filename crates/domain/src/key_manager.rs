@@ -228,3 +228,27 @@ impl Endpoints {
         .filter_map(|(name, url)| url.as_ref().map(|url| (name, url)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn roles(names: &[&str]) -> Vec<RoleName> {
+        names.iter().map(|&name| name.to_owned()).collect()
+    }
+
+    #[test]
+    fn an_allow_list_admits_holders_of_a_listed_role_only() {
+        let permissions = Permissions::Allow(roles(&["partner", "staff"]));
+        assert!(permissions.allow(&roles(&["other", "staff"])));
+        assert!(!permissions.allow(&roles(&["other"])));
+        assert!(!permissions.allow(&[]));
+    }
+
+    #[test]
+    fn a_deny_list_wins_over_every_other_role() {
+        let permissions = Permissions::Deny(roles(&["contractor"]));
+        assert!(!permissions.allow(&roles(&["staff", "contractor"])));
+        assert!(permissions.allow(&roles(&["staff"])));
+    }
+}

@@ -50,11 +50,24 @@ impl SubscriptionStatus {
         }
     }
 
+    /// Blocked by a publisher. Not the same as inactive: what is on hold or rejected was never let through.
     pub const fn is_blocked_for(self, key_type: KeyType) -> bool {
         match self {
             Self::Blocked => true,
             Self::ProdOnlyBlocked => matches!(key_type, KeyType::Production),
             Self::Unblocked | Self::OnHold | Self::Rejected => false,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_production_block_leaves_the_sandbox_open() {
+        let status = SubscriptionStatus::ProdOnlyBlocked;
+        assert!(status.is_blocked_for(KeyType::Production));
+        assert!(!status.is_blocked_for(KeyType::Sandbox));
     }
 }
