@@ -123,6 +123,8 @@ impl KeyMappings<'_> {
         }
         let mut tx = self.control.store().read().await?;
         let rotated = find(&mut *tx, application, id).await?;
+        // A removal meanwhile ends the job as needless: the secret that is stored is then the old one.
+        check_complete(&rotated)?;
         let Some(secret) = rotated.consumer_secret.clone() else {
             return Err(NotPossible::SecretNotStored.into());
         };
