@@ -295,7 +295,6 @@ async fn find(tx: &mut dyn Tx, id: ApiId) -> Result<Api, Error> {
 fn not_stored(error: StoreError) -> Error {
     match error {
         StoreError::Duplicate { .. } => Error::AlreadyExists(Noun::Api),
-        StoreError::Stale { .. } => Error::Stale(Noun::Api),
         StoreError::Reference { .. } => Error::InUse {
             noun: Noun::Api,
             reason: "the API is still referred to".to_owned(),

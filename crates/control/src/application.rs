@@ -16,7 +16,7 @@ use store::{Listed, Page, StoreError, Tx};
 use crate::error::{NotPossible, Noun};
 use crate::identity::authorization::require;
 use crate::provisioning::{self, Deletion};
-use crate::{Control, Error, throttling_policy};
+use crate::{Control, Error, subscription, throttling_policy};
 
 /// Who may see applications.
 const VIEW: &[&str] = &[
@@ -166,7 +166,7 @@ impl<'a> Applications<'a> {
         let mut tx = self.control.begin().await?;
         let mut application = find_owned(&mut *tx, actor, id).await?;
         if application.status != ApplicationStatus::DeletePending {
-            remove_subscriptions(&mut tx, id).await?;
+            subscription::end_all_of(&mut tx, id).await?;
             application.status = ApplicationStatus::DeletePending;
             application.updated_at = self.control.clock().now();
             tx.applications().update(&application).await?;
@@ -214,26 +214,6 @@ pub(crate) async fn find_approved(
     }
 }
 
-/// Ends an application's subscriptions, so that no gateway lets its tokens through any more.
-async fn remove_subscriptions(
-    tx: &mut crate::Transaction<'_>,
-    id: ApplicationId,
-) -> Result<(), Error> {
-    loop {
-        let listed = tx
-            .subscriptions()
-            .list_of_application(id, Page::FIRST)
-            .await?;
-        if listed.items.is_empty() {
-            return Ok(());
-        }
-        for subscription in listed.items {
-            tx.subscriptions().delete(subscription.id).await?;
-            tx.changed(ChangedNoun::Subscription(subscription.id));
-        }
-    }
-}
-
 async fn view_of(tx: &mut dyn Tx, application: Application) -> Result<ApplicationView, Error> {
     let subscription_count = tx
         .subscriptions()
@@ -265,7 +245,6 @@ fn validate(settings: &ApplicationSettings) -> Result<(), Error> {
 fn name_taken(error: StoreError) -> Error {
     match error {
         StoreError::Duplicate { .. } => Error::AlreadyExists(Noun::Application),
-        StoreError::Stale { .. } => Error::Stale(Noun::Application),
         other => other.into(),
     }
 }

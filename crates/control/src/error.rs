@@ -155,7 +155,7 @@ impl From<ConnectorError> for Error {
 }
 
 /// An error and its causes in one line, for the log.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+pub fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(inner) = cause {

@@ -15,7 +15,7 @@ use crate::api::{ApiSummary, find_visible};
 use crate::application::{find_approved, find_owned};
 use crate::error::{NotPossible, Noun};
 use crate::identity::authorization::require;
-use crate::{Control, Error};
+use crate::{Control, Error, Transaction};
 
 const SUBSCRIBE: &[&str] = &["apim:subscribe", "apim:sub_manage"];
 const PUBLISHER_VIEW: &[&str] = &[
@@ -220,7 +220,7 @@ impl<'a> Subscriptions<'a> {
 
     async fn save(
         &self,
-        mut tx: crate::Transaction<'_>,
+        mut tx: Transaction<'_>,
         actor: &Actor,
         action: &str,
         mut subscription: Subscription,
@@ -228,13 +228,7 @@ impl<'a> Subscriptions<'a> {
     ) -> Result<SubscriptionView, Error> {
         let id = subscription.id;
         subscription.updated_at = self.control.clock().now();
-        tx.subscriptions()
-            .update(&subscription)
-            .await
-            .map_err(|error| match error {
-                StoreError::Stale { .. } => Error::Stale(Noun::Subscription),
-                other => other.into(),
-            })?;
+        tx.subscriptions().update(&subscription).await?;
         tx.record_audit(&actor.username, action, id, details)
             .await?;
         tx.changed(ChangedNoun::Subscription(id));
@@ -242,6 +236,26 @@ impl<'a> Subscriptions<'a> {
         let view = view(&mut *tx, found.ok_or(Error::NotFound(Noun::Subscription))?).await?;
         tx.commit().await?;
         Ok(view)
+    }
+}
+
+/// Ends an application's subscriptions, so that no gateway lets its tokens through any more.
+pub(crate) async fn end_all_of(
+    tx: &mut Transaction<'_>,
+    application: ApplicationId,
+) -> Result<(), Error> {
+    loop {
+        let listed = tx
+            .subscriptions()
+            .list_of_application(application, Page::FIRST)
+            .await?;
+        if listed.items.is_empty() {
+            return Ok(());
+        }
+        for subscription in listed.items {
+            tx.subscriptions().delete(subscription.id).await?;
+            tx.changed(ChangedNoun::Subscription(subscription.id));
+        }
     }
 }
 

@@ -182,7 +182,7 @@ async fn start_entra(demo: &Demo, ports: Ports) -> Result<RunningEmulator, Strin
     };
     let entra = Emulator::start(config)
         .await
-        .map_err(|error| format!("Entra ID: {}", crate::node::error_chain(&error)))?;
+        .map_err(|error| format!("Entra ID: {}", control::error::chain(&error)))?;
     let file = demo.data.join("entra-ca.pem");
     std::fs::write(&file, entra.ca_pem())
         .map_err(|error| format!("cannot write {}: {error}", file.display()))?;

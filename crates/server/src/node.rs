@@ -11,6 +11,7 @@ use std::time::Duration;
 use connectors::contract::ConnectorEnvironment;
 use connectors::http::{OutboundHttp, OutboundHttpConfig, PrivateTargets};
 use connectors::registry::Registry;
+use control::error::chain;
 use control::identity::FirstUser;
 use control::{Control, Dependencies, GatewayEnvironment, Settings};
 use domain::{Clock, Random};
@@ -48,8 +49,7 @@ impl Node {
         let random: Arc<dyn Random> = Arc::new(SystemRandom::new());
         make_folder(&config.data_folder)?;
         let store = open_store(config, &random).await?;
-        let http =
-            OutboundHttp::new(outbound(&config.outbound)?).map_err(|error| error_chain(&error))?;
+        let http = OutboundHttp::new(outbound(&config.outbound)?).map_err(|error| chain(&error))?;
         let tls = tls_from_files(
             &config.control.tls_certificate_file,
             &config.control.tls_key_file,
@@ -73,7 +73,7 @@ impl Node {
             .identity()
             .first_start()
             .await
-            .map_err(|error| error_chain(&error))?;
+            .map_err(|error| chain(&error))?;
 
         let (shutdown, signal) = Shutdown::new();
         let control_url = bound.url();
@@ -145,18 +145,6 @@ pub(crate) fn make_folder(folder: &Path) -> Result<(), String> {
         .map_err(unusable)
 }
 
-/// An error and what caused it, for the operator.
-pub(crate) fn error_chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
-}
-
 async fn open_store(config: &Config, random: &Arc<dyn Random>) -> Result<Arc<dyn Store>, String> {
     let url = if config.database.url.is_empty() {
         format!(
@@ -173,7 +161,7 @@ async fn open_store(config: &Config, random: &Arc<dyn Random>) -> Result<Arc<dyn
     let key = sealing_key::obtain(&config.sealing.key, &config.data_folder, &**random)?;
     store::open(&store_config, key, Arc::clone(random))
         .await
-        .map_err(|error| error_chain(&error))
+        .map_err(|error| chain(&error))
 }
 
 fn outbound(settings: &Outbound) -> Result<OutboundHttpConfig, String> {
@@ -246,7 +234,7 @@ fn start_gateway(
     };
     Gateway::start(gateway_config, dependencies)
         .map(Arc::new)
-        .map_err(|error| error_chain(&error))
+        .map_err(|error| chain(&error))
 }
 
 fn public_gateway_url(config: &Config, gateway: &Gateway) -> String {

@@ -4,12 +4,11 @@ use domain::api::{Api, LifecycleState};
 use domain::id::ApiId;
 use domain::user::Actor;
 use serde_json::json;
-use store::StoreError;
 use store::snapshot_change::ChangedNoun;
 
 use super::{Apis, VIEW_STATE, find};
 use crate::Error;
-use crate::error::{NotPossible, Noun};
+use crate::error::NotPossible;
 use crate::identity::authorization::require;
 
 const PUBLISH: &[&str] = &[
@@ -43,10 +42,7 @@ impl Apis<'_> {
         may_enter(&api, to)?;
         api.lifecycle = to;
         api.updated_at = self.control.clock().now();
-        tx.apis().update(&api).await.map_err(|error| match error {
-            StoreError::Stale { .. } => Error::Stale(Noun::Api),
-            other => other.into(),
-        })?;
+        tx.apis().update(&api).await?;
         let details = json!({ "event": event, "from": from, "to": to });
         tx.record_audit(&actor.username, "api.change_lifecycle", id, details)
             .await?;

@@ -2,12 +2,12 @@
 
 use domain::api::{Api, ApiSettings, KeyManagerSelection, Visibility};
 use domain::throttling_policy::PolicyLevel;
-use domain::user::{ADMIN_ROLE, PUBLISHER_ROLE, SUBSCRIBER_ROLE};
 use domain::validation::Check;
 use store::api::ApiQuery;
 use store::snapshot_change::ChangedNoun;
 use store::{Page, Tx};
 
+use crate::identity::user::role_exists;
 use crate::throttling_policy;
 use crate::{Error, Transaction};
 
@@ -60,13 +60,6 @@ pub(super) async fn check(tx: &mut dyn Tx, settings: &ApiSettings) -> Result<(),
     Ok(check.finish()?)
 }
 
-async fn role_exists(tx: &mut dyn Tx, role: &str) -> Result<bool, Error> {
-    if matches!(role, ADMIN_ROLE | PUBLISHER_ROLE | SUBSCRIBER_ROLE) {
-        return Ok(true);
-    }
-    Ok(tx.users().role_exists(role).await?)
-}
-
 /// Of all versions of an API only this one answers requests that name no version: the others lose the flag, at
 /// gateways too. Done on deployment, so that there is no moment without a default version.
 pub(super) async fn keep_one_default_version(
@@ -78,8 +71,7 @@ pub(super) async fn keep_one_default_version(
         name_contains: default.settings.name.clone(),
         ..ApiQuery::default()
     };
-    let others = tx.apis().list(&query, Page::FIRST).await?;
-    for mut other in others.items {
+    for mut other in all(tx, &query).await? {
         if other.id == default.id
             || other.settings.name != default.settings.name
             || !other.settings.is_default_version
@@ -96,4 +88,19 @@ pub(super) async fn keep_one_default_version(
         tx.changed(ChangedNoun::Api(other.id));
     }
     Ok(())
+}
+
+/// Every page of a list. Read before anything of it is changed, so that no page shifts meanwhile.
+async fn all(tx: &mut Transaction<'_>, query: &ApiQuery) -> Result<Vec<Api>, Error> {
+    let mut found = Vec::new();
+    let mut page = Page::FIRST;
+    loop {
+        let listed = tx.apis().list(query, page).await?;
+        let is_last = listed.items.len() < page.limit as usize;
+        found.extend(listed.items);
+        if is_last {
+            return Ok(found);
+        }
+        page.offset = page.offset.saturating_add(page.limit);
+    }
 }

@@ -6,7 +6,7 @@ use domain::validation::Check;
 use domain::{Invalid, SecretString};
 use secrecy::ExposeSecret;
 use serde_json::json;
-use store::StoreError;
+use store::{StoreError, Tx};
 
 use super::Identity;
 use super::authorization::require;
@@ -118,7 +118,7 @@ impl Identity<'_> {
             updated_at: self.control.clock().now(),
             ..found.ok_or(Error::NotFound(Noun::User))?
         };
-        update(&mut tx, &user).await?;
+        tx.users().update(&user).await?;
         record(&mut tx, &actor.username, "user.set_password", &user).await?;
         tx.commit().await
     }
@@ -139,7 +139,7 @@ impl Identity<'_> {
             updated_at: self.control.clock().now(),
             ..found.ok_or(Error::NotFound(Noun::User))?
         };
-        update(&mut tx, &user).await?;
+        tx.users().update(&user).await?;
         record(&mut tx, &actor.username, "user.change_access", &user).await?;
         tx.commit().await
     }
@@ -155,11 +155,8 @@ impl Identity<'_> {
                 "apim:api_create",
             ],
         )?;
-        if matches!(role, ADMIN_ROLE | PUBLISHER_ROLE | SUBSCRIBER_ROLE) {
-            return Ok(true);
-        }
         let mut tx = self.control.store().read().await?;
-        Ok(tx.users().role_exists(role).await?)
+        role_exists(&mut *tx, role).await
     }
 
     async fn user(&self, new: &NewUser) -> Result<User, Error> {
@@ -196,11 +193,12 @@ pub enum UserAccess {
     Disabled,
 }
 
-async fn update(tx: &mut Transaction<'_>, user: &User) -> Result<(), Error> {
-    tx.users().update(user).await.map_err(|error| match error {
-        StoreError::Stale { .. } => Error::Stale(Noun::User),
-        other => other.into(),
-    })
+/// A role that somebody can hold: one of the three, or a label that any user holds.
+pub(crate) async fn role_exists(tx: &mut dyn Tx, role: &str) -> Result<bool, Error> {
+    if matches!(role, ADMIN_ROLE | PUBLISHER_ROLE | SUBSCRIBER_ROLE) {
+        return Ok(true);
+    }
+    Ok(tx.users().role_exists(role).await?)
 }
 
 async fn record(

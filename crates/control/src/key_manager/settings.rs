@@ -3,11 +3,11 @@
 use connectors::registry::MASKED_VALUE;
 use domain::Invalid;
 use domain::key_manager::{KeyManagerSettings, Permissions};
-use domain::user::{ADMIN_ROLE, PUBLISHER_ROLE, SUBSCRIBER_ROLE};
 use serde_json::{Value, json};
 use store::Tx;
 
 use crate::error::Noun;
+use crate::identity::user::role_exists;
 use crate::open_connectors::{connector_type, open_unsaved};
 use crate::{Dependencies, Error};
 
@@ -86,8 +86,7 @@ pub(super) async fn check_roles(
         return Err(Invalid::field("permissions.roles", "must name 1 to 100 roles").into());
     }
     for role in roles {
-        let built_in = [ADMIN_ROLE, PUBLISHER_ROLE, SUBSCRIBER_ROLE].contains(&role.as_str());
-        if !built_in && !tx.users().role_exists(role).await? {
+        if !role_exists(tx, role).await? {
             return Err(Error::NotFound(Noun::Role));
         }
     }

@@ -5,11 +5,10 @@ use domain::id::{ApplicationId, JobId};
 use domain::key_mapping::{CreateMode, KeyMapping, KeyMappingState};
 use domain::provisioning::{JobKind, JobState, ProvisioningJob};
 use serde_json::json;
-use store::Page;
 use store::snapshot_change::ChangedNoun;
 
 use super::JOB_ACTOR;
-use crate::{Control, Error, Transaction};
+use crate::{Control, Error, Transaction, subscription};
 
 /// A job that is due at once.
 pub(crate) fn new_job(
@@ -148,19 +147,8 @@ pub(crate) async fn remove_application_when_idle(
     {
         return Ok(false);
     }
-    loop {
-        let subscriptions = tx
-            .subscriptions()
-            .list_of_application(application.id, Page::FIRST)
-            .await?;
-        if subscriptions.items.is_empty() {
-            break;
-        }
-        for subscription in subscriptions.items {
-            tx.subscriptions().delete(subscription.id).await?;
-            tx.changed(ChangedNoun::Subscription(subscription.id));
-        }
-    }
+    // One may have been made beside the deletion.
+    subscription::end_all_of(tx, application.id).await?;
     tx.applications().delete(application.id).await?;
     tx.changed(ChangedNoun::Application(application.id));
     let details = json!({ "name": application.settings.name, "owner": application.owner });
