@@ -306,8 +306,31 @@ fn check(config: &Config) -> Result<(), ConfigError> {
             "must be between 60 and 86400",
         );
     }
+    if config.control.secret_grace_period_seconds > 31_536_000 {
+        return invalid(
+            "control.secret_grace_period_seconds",
+            "must be at most 31536000 (a year)",
+        );
+    }
     if config.gateway.clock_leeway_seconds > 600 {
         return invalid("gateway.clock_leeway_seconds", "must be at most 600");
+    }
+    if config.gateway.key_refresh_interval_seconds > 86_400 {
+        return invalid(
+            "gateway.key_refresh_interval_seconds",
+            "must be at most 86400",
+        );
+    }
+    for (setting, seconds) in [
+        (
+            "outbound.connect_timeout_seconds",
+            config.outbound.connect_timeout_seconds,
+        ),
+        ("outbound.timeout_seconds", config.outbound.timeout_seconds),
+    ] {
+        if !(1..=600).contains(&seconds) {
+            return invalid(setting, "must be between 1 and 600");
+        }
     }
     if config.gateway.workers > 1_024 {
         return invalid("gateway.workers", "must be at most 1024");

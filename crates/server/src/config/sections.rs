@@ -49,7 +49,7 @@ pub(crate) struct Control {
     pub(crate) request_patience_seconds: u64,
     /// Lifetime of access tokens of the REST APIs.
     pub(crate) access_token_lifetime_seconds: u64,
-    /// How long an old client secret keeps working after its successor was delivered.
+    /// How long an old client secret keeps working after its successor was delivered; at most a year.
     pub(crate) secret_grace_period_seconds: u64,
 }
 
@@ -65,13 +65,13 @@ pub(crate) struct Gateway {
     pub(crate) workers: usize,
     /// Name of this gateway's environment, to which revisions are deployed.
     pub(crate) environment: String,
-    /// Host name in the addresses that developers are shown.
+    /// Host name of that environment, as publishers see it in deployments.
     pub(crate) vhost: String,
-    /// Address that developers are shown; empty means: from `vhost` and `listen`.
+    /// Address that developers are shown; empty means: from `listen`.
     pub(crate) public_url: String,
     /// Clock difference to key managers that is tolerated.
     pub(crate) clock_leeway_seconds: u64,
-    /// An unknown key id makes the gateway ask a key manager again at most this often.
+    /// An unknown key id makes the gateway ask a key manager again at most this often; at most a day.
     pub(crate) key_refresh_interval_seconds: u64,
 }
 

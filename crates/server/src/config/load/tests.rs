@@ -129,3 +129,44 @@ fn half_a_tls_pair_is_refused() {
     .expect_err("half");
     assert!(error.to_string().contains("give both or neither"));
 }
+
+#[test]
+fn no_wait_can_be_set_out_of_its_bounds() {
+    for (variable, value, setting) in [
+        (
+            "CLAVIGER_OUTBOUND_TIMEOUT_SECONDS",
+            "0",
+            "outbound.timeout_seconds",
+        ),
+        (
+            "CLAVIGER_OUTBOUND_CONNECT_TIMEOUT_SECONDS",
+            "601",
+            "outbound.connect_timeout_seconds",
+        ),
+        (
+            "CLAVIGER_CONTROL_SECRET_GRACE_PERIOD_SECONDS",
+            "9223372036854775807",
+            "control.secret_grace_period_seconds",
+        ),
+        (
+            "CLAVIGER_GATEWAY_KEY_REFRESH_INTERVAL_SECONDS",
+            "86401",
+            "gateway.key_refresh_interval_seconds",
+        ),
+    ] {
+        let error = load(None, variables(&[(variable, value)]))
+            .expect_err("out of bounds")
+            .to_string();
+        assert!(error.contains(&format!("{setting} must be")), "{error}");
+    }
+}
+
+#[test]
+fn the_reference_page_names_every_setting() {
+    let page = include_str!("../../../../../docs/reference/settings.md");
+    let defaults = Table::try_from(Config::default()).expect("the defaults are a table");
+    for (_, path) in setting_paths(&defaults) {
+        let setting = path.join(".");
+        assert!(page.contains(&format!("`{setting}`")), "{setting}");
+    }
+}
