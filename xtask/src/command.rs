@@ -39,6 +39,16 @@ pub(crate) fn run_program(what: &str, command: &mut Command) -> Result<(), Strin
 
 /// Runs `cargo test …`, shows its output and adds up its `test result:` lines.
 pub(crate) fn run_tests(what: &str, command: &mut Command) -> Result<Cases, String> {
+    run_counted(what, command, cases_of)
+}
+
+/// Runs a test runner, shows its output and adds up the cases that `count` finds in its lines.
+/// Fails when the runner does, and when it ran nothing.
+pub(crate) fn run_counted(
+    what: &str,
+    command: &mut Command,
+    count: fn(&str) -> Option<Cases>,
+) -> Result<Cases, String> {
     println!("\n-- {what}");
     let mut child = command
         .stdout(Stdio::piped())
@@ -49,7 +59,7 @@ pub(crate) fn run_tests(what: &str, command: &mut Command) -> Result<Cases, Stri
     for line in BufReader::new(output).lines() {
         let line = line.map_err(|error| format!("cannot read the output of {what}: {error}"))?;
         println!("{line}");
-        if let Some(result) = cases_of(&line) {
+        if let Some(result) = count(&line) {
             cases += result;
         }
     }

@@ -13,6 +13,7 @@
 
 mod bench;
 mod command;
+mod interop;
 mod packages;
 mod postgres;
 mod suite;

@@ -5,6 +5,7 @@ use std::time::Instant;
 use clap::ValueEnum;
 
 use crate::command::{Cases, cargo, run_program, run_tests};
+use crate::interop;
 use crate::postgres::Postgres;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -15,6 +16,8 @@ pub(crate) enum Suite {
     Unit,
     /// The store's contract on a PostgreSQL of our own.
     Pg,
+    /// Microsoft's own clients against the emulator.
+    Interop,
     /// The real binaries over their public faces, on SQLite and on PostgreSQL.
     E2e,
 }
@@ -67,6 +70,7 @@ impl Suite {
                         .env("CLAVIGER_REQUIRE_POSTGRES", "1"),
                 )
             }
+            Self::Interop => interop::run(),
             Self::E2e => {
                 let postgres = Postgres::start()?;
                 run_program(
