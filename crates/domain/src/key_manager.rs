@@ -93,7 +93,8 @@ pub struct Capabilities {
     pub oauth_app_creation: bool,
     /// A client that is being mapped must be found at the provider first.
     pub provisioned_app_validation: bool,
-    /// The gateway verifies the signature itself; otherwise it introspects (RFC 7662).
+    /// The gateway verifies the signature itself. Otherwise it would have to introspect (RFC 7662), which no gateway
+    /// does yet: it refuses the tokens.
     pub self_validate_jwt: bool,
     pub token_encryption: bool,
     pub token_hashing: bool,

@@ -55,7 +55,7 @@ pub struct KeyManagerEntry {
     pub token_type: TokenType,
     pub token_validation: Vec<TokenValidation>,
     pub claim_mappings: Vec<ClaimMapping>,
-    /// Verify the signature; otherwise introspect at this address.
+    /// Verify the signature; gateways refuse tokens that would have to be introspected.
     pub validation: ValidationMethod,
 }
 
