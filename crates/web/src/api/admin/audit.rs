@@ -64,7 +64,7 @@ impl From<AuditEntry> for AuditEntryBody {
     }
 }
 
-/// Every change, newest first.
+/// Every change, newest first (an addition to WSO2's contract).
 #[utoipa::path(
     get, path = "/audit-entries", tag = "Audit", params(AuditQuery),
     security(("OAuth2Security" = ["apim:admin"])),

@@ -67,7 +67,7 @@ impl From<ProvisioningJob> for JobBody {
     }
 }
 
-/// The newest provisioning jobs.
+/// The newest provisioning jobs (an addition to WSO2's contract).
 #[utoipa::path(
     get, path = "/jobs", tag = "Jobs", params(JobQuery),
     security(("OAuth2Security" = ["apim:admin", "apim:keymanagers_manage"])),
