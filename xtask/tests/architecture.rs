@@ -161,6 +161,36 @@ fn nothing_reaches_what_it_must_not_see() {
 }
 
 #[test]
+fn only_the_store_names_the_sql_driver() {
+    let graph = Graph::read();
+    let naming: Vec<&String> = graph
+        .declared
+        .iter()
+        .filter(|(_, dependencies)| {
+            dependencies.iter().any(|(dependency, kind)| {
+                dependency.starts_with("sqlx") && *kind != DependencyKind::Development
+            })
+        })
+        .map(|(name, _)| name)
+        .collect();
+    assert_eq!(naming, ["store"]);
+}
+
+#[test]
+fn only_the_program_brings_the_emulator_along() {
+    let graph = Graph::read();
+    for (name, dependencies) in &graph.declared {
+        let brings_it = dependencies.iter().any(|(dependency, kind)| {
+            dependency == "emulator" && *kind != DependencyKind::Development
+        });
+        assert!(
+            !brings_it || matches!(name.as_str(), "server" | "e2e"),
+            "{name} must not depend on the emulator"
+        );
+    }
+}
+
+#[test]
 fn emulator_and_connectors_share_no_code() {
     let graph = Graph::read();
     let ours = |name: &str| -> BTreeSet<String> {
