@@ -11,6 +11,7 @@ mod bench;
 pub mod key_manager;
 pub mod key_mapping;
 pub mod oauth_client;
+mod postgres_database;
 pub mod provisioning;
 pub mod revision;
 mod samples;
@@ -21,6 +22,7 @@ pub mod unit_of_work;
 pub mod user;
 
 pub use bench::Bench;
+pub use postgres_database::PostgresDatabase;
 
 use std::fmt::Debug;
 
@@ -191,6 +193,7 @@ macro_rules! conformance_tests {
                 of_two_updates_from_one_version_one_is_stale,
                 a_writer_that_reads_first_is_not_refused_for_it,
                 a_cancelled_transaction_gives_its_connection_back,
+                a_beginning_that_is_given_up_at_any_point_leaves_nothing_behind,
                 a_full_pool_is_unavailable_and_not_a_wait_without_end,
             ];
             user: [

@@ -68,10 +68,9 @@ impl Store for SqlStore {
     async fn read(&self) -> Result<Box<dyn Tx>, StoreError> {
         let transaction = match &self.pools {
             Pools::Sqlite { readers, .. } => readers.begin().await.map(Transaction::Sqlite),
-            Pools::Postgres(pool) => pool
-                .begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-                .await
-                .map(Transaction::Postgres),
+            Pools::Postgres(pool) => {
+                begin_postgres(pool, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await
+            }
         };
         Ok(Box::new(self.tx(transaction)?))
     }
@@ -95,7 +94,7 @@ impl SqlStore {
                 .begin_with("BEGIN IMMEDIATE")
                 .await
                 .map(Transaction::Sqlite),
-            Pools::Postgres(pool) => pool.begin().await.map(Transaction::Postgres),
+            Pools::Postgres(pool) => begin_postgres(pool, "BEGIN").await,
         };
         self.tx(transaction)
     }
@@ -117,6 +116,19 @@ impl SqlStore {
             seal: Arc::clone(&self.seal),
         })
     }
+}
+
+/// Begins on a task of its own, which ends even when nobody waits for it any more. The driver forgets a `BEGIN` that
+/// is given up between its sending and its answer, and hands the connection on to the next one as it is: inside
+/// this transaction, where a write after a given-up read is refused.
+async fn begin_postgres(
+    pool: &sqlx::PgPool,
+    statement: &'static str,
+) -> Result<Transaction, sqlx::Error> {
+    let pool = pool.clone();
+    let beginning = tokio::spawn(async move { pool.begin_with(statement).await });
+    let begun = beginning.await.map_err(|_| sqlx::Error::WorkerCrashed)?;
+    begun.map(Transaction::Postgres)
 }
 
 impl SqlTx {

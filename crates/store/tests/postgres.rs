@@ -4,67 +4,31 @@
 //! `postgres://postgres@127.0.0.1:5432/postgres`. Without it every case prints that it was skipped, or fails when
 //! `CLAVIGER_REQUIRE_POSTGRES=1` demands the engine.
 
-use std::sync::atomic::{AtomicU32, Ordering};
-
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _};
-use store::conformance::Bench;
+use store::conformance::{Bench, PostgresDatabase};
 use url::Url;
 
 struct Database {
     bench: Bench,
-    name: String,
-    server: Url,
+    postgres: PostgresDatabase,
 }
 
 impl Database {
     async fn remove(self) {
         self.bench.close().await;
-        let mut connection = connect(&self.server).await;
-        run(
-            &mut connection,
-            format!("DROP DATABASE {} WITH (FORCE)", self.name),
-        )
-        .await;
+        self.postgres.remove().await;
     }
 }
 
 /// `None` when there is no server to run on and nobody demands one.
 async fn database() -> Option<Database> {
-    static NUMBER: AtomicU32 = AtomicU32::new(0);
     let server = server()?;
-    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-    let name = format!("claviger_test_{}_{number}", std::process::id());
-    let mut connection = connect(&server).await;
-    // Names must be listed in the same order whatever language a database was set up for, so ask for a language
-    // that sorts differently where this server knows one.
-    let knows_languages: bool = sqlx::query_scalar(
-        "SELECT current_setting('server_version_num')::int >= 150000
-                AND EXISTS (SELECT 1 FROM pg_collation WHERE collprovider = 'i')",
-    )
-    .fetch_one(&mut connection)
-    .await
-    .expect("the server says what it can do");
-    let language = if knows_languages {
-        "LOCALE_PROVIDER icu ICU_LOCALE 'en-US'"
-    } else {
-        ""
-    };
-    run(
-        &mut connection,
-        format!("CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8' {language}"),
-    )
-    .await;
-    let mut url = server.clone();
-    url.set_path(&name);
-    let bench = Bench::open(url.as_str())
+    let postgres = PostgresDatabase::create(&server, "claviger_test").await;
+    let bench = Bench::open(postgres.url())
         .await
         .expect("an empty database opens");
-    Some(Database {
-        bench,
-        name,
-        server,
-    })
+    Some(Database { bench, postgres })
 }
 
 fn server() -> Option<Url> {
@@ -150,8 +114,7 @@ async fn nodes_that_start_together_bring_the_tables_up_to_date_once() {
     let Some(database) = database().await else {
         return;
     };
-    let mut url = database.server.clone();
-    url.set_path(&database.name);
+    let url = database.postgres.url();
     // A new start on tables that stand, and two at once on none.
     Bench::open(url.as_str())
         .await

@@ -190,6 +190,40 @@ pub async fn a_cancelled_transaction_gives_its_connection_back(bench: &Bench) ->
     Ok(())
 }
 
+/// Whoever is next must not find the transaction that was being begun.
+pub async fn a_beginning_that_is_given_up_at_any_point_leaves_nothing_behind(
+    bench: &Bench,
+) -> Outcome {
+    for wakes in 0..12 {
+        for _ in 0..super::bench::CONNECTIONS {
+            given_up_after(wakes, bench.read()).await;
+        }
+        let name = format!("ann-{wakes}");
+        let mut tx = bench.begin().await?;
+        tx.users().insert(&bench.samples.user(&name, &[])).await?;
+        tx.commit().await?;
+        for _ in 0..super::bench::CONNECTIONS {
+            given_up_after(wakes, bench.begin()).await;
+        }
+        assert_eq!(bench.read().await?.users().count().await?, wakes + 1);
+    }
+    Ok(())
+}
+
+/// Drops `work` when it has been woken so often, wherever it is by then.
+async fn given_up_after<T>(wakes: u64, work: impl Future<Output = T>) {
+    let mut work = std::pin::pin!(work);
+    let mut polls = 0;
+    std::future::poll_fn(|context| {
+        polls += 1;
+        if work.as_mut().poll(context).is_ready() || polls > wakes {
+            return std::task::Poll::Ready(());
+        }
+        std::task::Poll::Pending
+    })
+    .await;
+}
+
 /// Gives the other branch of a `select!` some turns, and then goes on; where it was by then does not matter.
 async fn polled_often() {
     for _ in 0..200 {
