@@ -1,5 +1,7 @@
 //! An API, its revisions and their deployments.
 
+use std::collections::HashSet;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use url::Url;
@@ -311,7 +313,18 @@ impl ApiSettings {
                 "definition",
                 "at most 10 MiB",
             );
+        let mut offered = HashSet::new();
         for operation in &self.operations {
+            // Of two a gateway takes one, and the other's demands would be for show.
+            check.that(
+                offered.insert((operation.verb, &operation.target)),
+                "operations",
+                format!(
+                    "{} {} is there twice",
+                    operation.verb.as_str(),
+                    operation.target
+                ),
+            );
             check.that(
                 is_template(&operation.target),
                 "operations.target",

@@ -77,6 +77,18 @@ fn an_operation_names_only_scopes_that_the_api_has() {
 }
 
 #[test]
+fn an_operation_stands_in_an_api_once() {
+    let fields = refused(|api| {
+        let open = Operation {
+            auth_required: false,
+            ..api.operations[0].clone()
+        };
+        api.operations.insert(0, open);
+    });
+    assert_eq!(fields, ["operations"]);
+}
+
+#[test]
 fn a_credential_header_has_a_name_that_http_allows() {
     for wrong in ["X Key", "X-Key:", "X-Kéy", "X-Key\r\nHost"] {
         let fields = refused(|api| wrong.clone_into(&mut api.authorization_header));
