@@ -12,7 +12,7 @@ pub struct GatewayConfig {
     pub listen: SocketAddr,
     /// `None` serves plain HTTP.
     pub tls: Option<TlsIdentity>,
-    /// Threads; `None` means one a engine.
+    /// Threads; `None` means one a core.
     pub workers: Option<usize>,
     /// Where key sets survive a restart; `None` keeps them in memory only.
     pub key_set_folder: Option<PathBuf>,
