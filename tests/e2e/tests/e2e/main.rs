@@ -1,7 +1,21 @@
 //! End to end: the programs as they are delivered. `cargo xtask test e2e` builds them first.
 
+mod claviger;
+mod cluster;
 mod configuration;
+mod crash;
+mod defences;
 mod demo;
+mod entra;
+mod http;
+mod key_rotation;
+mod polling;
 mod postgres;
 mod program;
+mod provider_trouble;
+mod scene;
+mod secrecy;
+mod secret_rotation;
 mod serve;
+mod shutdown;
+mod upstream;

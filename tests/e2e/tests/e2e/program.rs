@@ -1,8 +1,9 @@
-//! Starting the binaries under test, and stopping them whatever happens.
+//! Starting the binaries under test, listening to what they say, and stopping them whatever happens.
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// What a program said and how it ended.
 pub(crate) struct Ended {
@@ -39,52 +40,109 @@ pub(crate) fn run(command: &mut Command) -> Ended {
     }
 }
 
+/// Everything that a program writes once it is up, and all of its log, line by line as it comes.
+#[derive(Clone, Default)]
+pub(crate) struct Transcript(Arc<Mutex<String>>);
+
+impl Transcript {
+    pub(crate) fn text(&self) -> String {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Read to the end on a thread of its own, so that the program never blocks on a full pipe.
+    fn follow(&self, source: impl Read + Send + 'static) {
+        let transcript = self.clone();
+        std::thread::spawn(move || {
+            for line in BufReader::new(source).split(b'\n').map_while(Result::ok) {
+                let mut text = transcript.0.lock().unwrap_or_else(PoisonError::into_inner);
+                text.push_str(&String::from_utf8_lossy(&line));
+                text.push('\n');
+            }
+        });
+    }
+}
+
 /// A program that is up; killed when dropped.
 pub(crate) struct Running {
     child: Child,
     said: Vec<String>,
+    transcript: Transcript,
 }
 
 impl Running {
     /// Starts and reads its output until the line that begins with `Ready`.
     pub(crate) fn start(command: &mut Command) -> Self {
+        Self::start_until(command, "Ready")
+    }
+
+    /// Starts and reads its output until the line that begins with `last`, spaces aside.
+    pub(crate) fn start_until(command: &mut Command, last: &str) -> Self {
         let mut child = command
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .expect("the program starts");
-        let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+        let transcript = Transcript::default();
+        transcript.follow(child.stderr.take().expect("piped"));
+        let mut output = BufReader::new(child.stdout.take().expect("piped"));
         let mut said = Vec::new();
-        for line in lines.by_ref() {
-            said.push(line.expect("readable output"));
-            if said.last().is_some_and(|line| line.starts_with("Ready")) {
-                // Kept reading, so that the program never blocks on a full pipe.
-                std::thread::spawn(move || lines.for_each(drop));
-                return Self { child, said };
+        loop {
+            let mut line = String::new();
+            let length = output.read_line(&mut line).expect("readable output");
+            if length == 0 {
+                let _ = child.wait();
+                panic!(
+                    "the program ended before it was ready: {}",
+                    transcript.text()
+                );
+            }
+            said.push(line.trim_end().to_owned());
+            if line.trim_start().starts_with(last) {
+                break;
             }
         }
-        child.wait().expect("the program has ended");
-        let mut complaint = String::new();
-        let _ = child
-            .stderr
-            .take()
-            .expect("piped")
-            .read_to_string(&mut complaint);
-        panic!("the program ended before it was ready: {complaint}");
+        transcript.follow(output);
+        Self {
+            child,
+            said,
+            transcript,
+        }
     }
 
     pub(crate) fn said(&self) -> &[String] {
         &self.said
     }
 
-    /// SIGTERM, and the exit status.
-    pub(crate) fn terminate(mut self) -> ExitStatus {
+    pub(crate) fn transcript(&self) -> &Transcript {
+        &self.transcript
+    }
+
+    /// SIGTERM; use [`Self::wait`] for the end.
+    pub(crate) fn ask_to_end(&self) {
         let status = Command::new("kill")
             .arg(self.child.id().to_string())
             .status()
             .expect("kill runs");
         assert!(status.success(), "the signal is delivered");
+    }
+
+    pub(crate) fn wait(mut self) -> ExitStatus {
         self.child.wait().expect("the program ends")
+    }
+
+    /// SIGTERM, and the exit status.
+    pub(crate) fn terminate(self) -> ExitStatus {
+        self.ask_to_end();
+        self.wait()
+    }
+
+    /// SIGKILL: no warning, no last words.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().expect("the program was running");
+        self.child.wait().expect("the program ends");
     }
 }
 
