@@ -14,7 +14,7 @@ pub(crate) enum Suite {
     Lint,
     /// Every crate's own tests, on SQLite, and the architecture's invariants.
     Unit,
-    /// The store's contract on a PostgreSQL of our own.
+    /// The store's contract and the use-cases on a PostgreSQL of our own.
     Pg,
     /// Microsoft's own clients against the emulator.
     Interop,
@@ -64,8 +64,9 @@ impl Suite {
             Self::Pg => {
                 let postgres = Postgres::start()?;
                 run_tests(
-                    "the store's contract on PostgreSQL",
+                    "the store's contract and the use-cases on PostgreSQL",
                     cargo(&["test", "-p", "store", "--test", "postgres"])
+                        .args(["-p", "control", "--test", "use_cases", "--no-fail-fast"])
                         .env("TEST_POSTGRES_URL", postgres.url())
                         .env("CLAVIGER_REQUIRE_POSTGRES", "1"),
                 )

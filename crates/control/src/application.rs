@@ -4,7 +4,7 @@
 //! its clients at key managers is the provisioning jobs' work.
 
 use domain::application::{Application, ApplicationSettings, ApplicationStatus};
-use domain::id::ApplicationId;
+use domain::id::{ApplicationId, JobId};
 use domain::throttling_policy::PolicyLevel;
 use domain::user::Actor;
 use domain::validation::Check;
@@ -16,6 +16,7 @@ use store::{Listed, Page, StoreError, Tx};
 use crate::error::{NotPossible, Noun};
 use crate::identity::authorization::require;
 use crate::provisioning::{self, Deletion};
+use crate::transaction::repeat_when_overtaken;
 use crate::{Control, Error, subscription, throttling_policy};
 
 /// Who may see applications.
@@ -163,6 +164,17 @@ impl<'a> Applications<'a> {
     /// as DELETE_PENDING; deleting it again only waits again.
     pub async fn delete(&self, actor: &Actor, id: ApplicationId) -> Result<Deletion, Error> {
         require(actor, DELETE)?;
+        let jobs = repeat_when_overtaken(|| self.begin_deletion(actor, id)).await?;
+        provisioning::wait_for_jobs(self.control, &jobs).await?;
+        let mut tx = self.control.store().read().await?;
+        Ok(match tx.applications().find(id).await? {
+            None => Deletion::Done,
+            Some(_) => Deletion::Pending,
+        })
+    }
+
+    /// One unit of work; the jobs to wait for.
+    async fn begin_deletion(&self, actor: &Actor, id: ApplicationId) -> Result<Vec<JobId>, Error> {
         let mut tx = self.control.begin().await?;
         let mut application = find_owned(&mut *tx, actor, id).await?;
         if application.status != ApplicationStatus::DeletePending {
@@ -178,12 +190,7 @@ impl<'a> Applications<'a> {
         let jobs = provisioning::schedule_client_deletions(&mut tx, id, &actor.username).await?;
         provisioning::remove_application_when_idle(&mut tx, &application).await?;
         tx.commit().await?;
-        provisioning::wait_for_jobs(self.control, &jobs).await?;
-        let mut tx = self.control.store().read().await?;
-        Ok(match tx.applications().find(id).await? {
-            None => Deletion::Done,
-            Some(_) => Deletion::Pending,
-        })
+        Ok(jobs)
     }
 }
 

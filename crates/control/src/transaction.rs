@@ -6,8 +6,8 @@ use std::ops::{Deref, DerefMut};
 
 use domain::provisioning::ProvisioningJob;
 use serde_json::Value;
-use store::Tx;
 use store::snapshot_change::ChangedNoun;
+use store::{StoreError, Tx};
 
 use crate::audit::{self, Event};
 use crate::{Control, Error};
@@ -17,6 +17,9 @@ const KEPT_REVISIONS: u32 = 10_000;
 
 /// The change log is trimmed once in so many revisions.
 const TRIM_INTERVAL: i64 = 1_000;
+
+/// How often a unit of work is tried that others overtake.
+const MOST_ATTEMPTS: u32 = 5;
 
 /// Dropping it rolls everything back. Repositories are reached through it directly: `tx.applications()`.
 pub(crate) struct Transaction<'a> {
@@ -97,6 +100,34 @@ impl<'a> Transaction<'a> {
             self.control.signals().jobs_changed();
         }
         Ok(())
+    }
+}
+
+/// Repeats a unit of work that somebody else's commit overtook, a few times: for changes that hold whatever the
+/// other one changed, such as a removal. On PostgreSQL two units of work may read a row before either writes it; on
+/// SQLite they take turns and this never repeats.
+pub(crate) async fn repeat_when_overtaken<T, Work>(work: impl Fn() -> Work) -> Result<T, Error>
+where
+    Work: Future<Output = Result<T, Error>>,
+{
+    for _ in 1..MOST_ATTEMPTS {
+        match work().await {
+            Err(error) if was_overtaken(&error) => {}
+            outcome => return outcome,
+        }
+    }
+    work().await
+}
+
+fn was_overtaken(error: &Error) -> bool {
+    match error {
+        Error::Stale(_) => true,
+        // A row that people do not know by name, such as a job.
+        Error::Internal(source) => matches!(
+            source.downcast_ref::<StoreError>(),
+            Some(StoreError::Stale { .. })
+        ),
+        _ => false,
     }
 }
 

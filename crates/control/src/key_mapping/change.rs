@@ -14,6 +14,7 @@ use crate::error::{NotPossible, Noun};
 use crate::key_manager::check_usable;
 use crate::open_connectors::connector_type;
 use crate::provisioning::{Deletion, new_job, schedule_removal, wait_for_jobs};
+use crate::transaction::repeat_when_overtaken;
 use crate::{Control, Error};
 
 impl KeyMappings<'_> {
@@ -170,14 +171,8 @@ impl KeyMappings<'_> {
         action: &'static str,
     ) -> Result<Deletion, Error> {
         crate::identity::authorization::require(actor, super::KEYS)?;
-        let mut tx = self.control.begin().await?;
-        find_owned(&mut *tx, actor, application).await?;
-        let mapping = find(&mut *tx, application, id).await?;
-        let details = json!({ "consumerKey": mapping.consumer_key, "mode": mapping.mode });
-        tx.record_audit(&actor.username, action, id, details)
-            .await?;
-        let job = schedule_removal(&mut tx, mapping, &actor.username).await?;
-        tx.commit().await?;
+        let job =
+            repeat_when_overtaken(|| self.begin_removal(actor, application, id, action)).await?;
         let Some(job) = job else {
             return Ok(Deletion::Done);
         };
@@ -187,6 +182,25 @@ impl KeyMappings<'_> {
             None => Deletion::Done,
             Some(_) => Deletion::Pending,
         })
+    }
+
+    /// One unit of work; the job to wait for.
+    async fn begin_removal(
+        &self,
+        actor: &Actor,
+        application: ApplicationId,
+        id: KeyMappingId,
+        action: &'static str,
+    ) -> Result<Option<JobId>, Error> {
+        let mut tx = self.control.begin().await?;
+        find_owned(&mut *tx, actor, application).await?;
+        let mapping = find(&mut *tx, application, id).await?;
+        let details = json!({ "consumerKey": mapping.consumer_key, "mode": mapping.mode });
+        tx.record_audit(&actor.username, action, id, details)
+            .await?;
+        let job = schedule_removal(&mut tx, mapping, &actor.username).await?;
+        tx.commit().await?;
+        Ok(job)
     }
 }
 

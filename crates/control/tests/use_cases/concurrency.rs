@@ -72,3 +72,25 @@ async fn key_managers_of_one_name_made_at_the_same_time_are_one() {
     assert!(first.is_ok() != second.is_ok());
     assert_eq!(key_managers.list(&administrator).await.unwrap().len(), 1);
 }
+
+#[tokio::test]
+async fn two_clicks_on_deleting_an_application_both_succeed() {
+    let installation = Installation::start().await;
+    installation.creates_key_manager("entra").await;
+    let application = installation.creates_application(&ann()).await;
+    let owner = ann();
+    let mappings = installation.control.key_mappings();
+    mappings
+        .generate(&owner, application.id, production_keys("entra"))
+        .await
+        .unwrap();
+    let applications = installation.control.applications();
+    let (first, second) = tokio::join!(
+        applications.delete(&owner, application.id),
+        applications.delete(&owner, application.id),
+    );
+    for outcome in [first, second] {
+        assert!(matches!(outcome, Ok(_) | Err(Error::NotFound(_))));
+    }
+    assert!(installation.server.clients().is_empty());
+}

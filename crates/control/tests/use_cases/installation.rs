@@ -19,10 +19,10 @@ use domain::key_manager::{
 };
 use domain::key_mapping::KeyType;
 use domain::user::Actor;
-use store::{SealingKey, StoreConfig};
-use tempfile::TempDir;
+use store::SealingKey;
 use tokio::task::JoinHandle;
 
+use crate::database::TestDatabase;
 use crate::interruption::{Interrupted, Interruption};
 use crate::support::{SeededRandom, TurnedClock, admin, application_settings};
 
@@ -33,7 +33,7 @@ pub(crate) struct Installation {
     pub(crate) clock: Arc<TurnedClock>,
     dependencies: Dependencies,
     runner: Option<JoinHandle<()>>,
-    _folder: TempDir,
+    _database: TestDatabase,
 }
 
 impl Installation {
@@ -57,12 +57,11 @@ impl Installation {
     }
 
     async fn with(settings: Settings) -> Self {
-        let folder = TempDir::new().unwrap();
+        let database = TestDatabase::create().await;
         let clock = Arc::new(TurnedClock::standing());
         let random = Arc::new(SeededRandom::seeded());
-        let config = StoreConfig::new(format!("sqlite:{}/test.db", folder.path().display()));
         let store = store::open(
-            &config,
+            &database.config(),
             SealingKey::from_bytes([7; 32]),
             Arc::clone(&random) as Arc<_>,
         )
@@ -91,7 +90,7 @@ impl Installation {
             clock,
             dependencies,
             runner: None,
-            _folder: folder,
+            _database: database,
         }
     }
 

@@ -1,4 +1,5 @@
-//! The use-cases over a real SQLite database, with a clock that tests turn and a seeded random source.
+//! The use-cases over a real database (SQLite, or PostgreSQL where the environment names one), with a clock that
+//! tests turn and a seeded random source.
 
 #[cfg(test)]
 mod api;
@@ -8,6 +9,8 @@ mod application;
 mod audit;
 #[cfg(test)]
 mod concurrency;
+#[cfg(test)]
+mod database;
 #[cfg(test)]
 mod identity;
 #[cfg(test)]

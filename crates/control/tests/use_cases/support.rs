@@ -13,8 +13,9 @@ use domain::application::{Application, ApplicationSettings};
 use domain::user::Actor;
 use domain::{Clock, Random, SecretString};
 use jiff::{SignedDuration, Timestamp};
-use store::{SealingKey, StoreConfig};
-use tempfile::TempDir;
+use store::SealingKey;
+
+use crate::database::TestDatabase;
 
 pub(crate) const PIZZA: &str = r#"{
     "openapi": "3.0.3",
@@ -38,19 +39,22 @@ pub(crate) const PIZZA: &str = r#"{
 pub(crate) struct World {
     pub(crate) control: Control,
     pub(crate) clock: Arc<TurnedClock>,
-    _folder: TempDir,
+    _database: TestDatabase,
 }
 
 impl World {
     pub(crate) async fn start() -> Self {
-        let folder = TempDir::new().unwrap();
+        let database = TestDatabase::create().await;
         let clock = Arc::new(TurnedClock::standing());
         let random = Arc::new(SeededRandom::seeded());
-        let config = StoreConfig::new(format!("sqlite:{}/test.db", folder.path().display()));
         let sealing_key = SealingKey::from_bytes([7; 32]);
-        let store = store::open(&config, sealing_key, Arc::clone(&random) as Arc<dyn Random>)
-            .await
-            .unwrap();
+        let store = store::open(
+            &database.config(),
+            sealing_key,
+            Arc::clone(&random) as Arc<dyn Random>,
+        )
+        .await
+        .unwrap();
         let control = Control::new(Dependencies {
             store,
             connector_types: Arc::new(Registry::standard()),
@@ -64,7 +68,7 @@ impl World {
         Self {
             control,
             clock,
-            _folder: folder,
+            _database: database,
         }
     }
 
