@@ -26,7 +26,7 @@ def ids(page):
     return {application.id for application in page.value}
 
 
-def test_a_new_application_is_answered_complete(emulator, graph, unique):
+def test_a_new_application_is_answered_complete(graph, unique):
     name = unique("new")
     made = graph.create(name, tags=["gateway:one"], notes="kept")
     assert made.display_name == name
@@ -93,7 +93,7 @@ def test_a_filter_finds_by(graph, unique, by):
     assert ids(listed(graph, filter=condition)) == {made.id}
 
 
-def test_advanced_queries_need_their_header(graph, unique):
+def test_advanced_queries_need_their_header(graph):
     ending = str(uuid4())
     made = graph.create(f"advanced {ending}")
     condition = f"endswith(displayName,'{ending}')"
@@ -105,7 +105,7 @@ def test_advanced_queries_need_their_header(graph, unique):
     assert (ids(page), page.odata_count) == ({made.id}, 1)
 
 
-def test_search_finds_words_of_the_name(graph, unique):
+def test_search_finds_words_of_the_name(graph):
     word = uuid4().hex
     made = graph.create(f"orders {word} gateway")
     assert ids(listed(graph, eventual=True, search=f'"displayName:{word}"')) == {made.id}
@@ -118,7 +118,7 @@ def test_select_shows_what_it_names(graph, unique):
     assert shown.app_id is None and shown.notes is None
 
 
-def test_pages_follow_one_another_to_the_end(graph, unique):
+def test_pages_follow_one_another_to_the_end(graph):
     tag = f"page-{uuid4()}"
     made = {graph.create(f"{tag} {number}", tags=[tag]).id for number in range(7)}
     first = listed(graph, filter=f"startswith(displayName,'{tag}')", top=3)

@@ -3,6 +3,7 @@
 import pytest
 from azure.core.exceptions import ClientAuthenticationError
 from azure.identity import ClientAssertionCredential
+from kiota_abstractions.base_request_configuration import RequestConfiguration
 from msgraph.generated.models.federated_identity_credential import FederatedIdentityCredential
 from msgraph.generated.models.o_data_errors.o_data_error import ODataError
 
@@ -41,6 +42,20 @@ def test_a_federated_credential_is_made_read_changed_and_deleted(graph, unique, 
     assert [item.subject for item in graph.perform(builder.get()).value] == ["repo:fabrikam/b"]
     graph.perform(one.delete())
     assert graph.perform(builder.get()).value == []
+
+
+def test_an_upsert_by_name_creates_and_then_changes(graph, unique, issuer):
+    application = graph.create(unique("named"))
+    item = graph.sdk.applications.by_application_id(application.id)
+    named = item.federated_identity_credentials_with_name("build")
+    configuration = RequestConfiguration()
+    configuration.headers.add("Prefer", "create-if-missing")
+    for subject in ("repo:fabrikam/a", "repo:fabrikam/b"):
+        wanted = FederatedIdentityCredential(
+            issuer=issuer.url, subject=subject, audiences=[AUDIENCE]
+        )
+        graph.perform(named.patch(wanted, configuration))
+        assert graph.perform(named.get()).subject == subject
 
 
 def test_two_credentials_of_one_subject_are_refused(graph, unique, issuer):

@@ -103,7 +103,7 @@ def test_a_token_for_another_resource_is_not_graphs(emulator, graph, unique, per
     assert refused.value.error.code == "InvalidAuthenticationToken"
 
 
-def test_the_default_scope_of_the_sdk_is_understood(emulator, graph, unique, perform):
+def test_the_default_scope_of_the_sdk_is_understood(emulator, perform):
     with Graph(emulator, perform, emulator.administrator, scopes=[]) as client:
         assert perform(client.sdk.applications.get()).value
 
@@ -137,7 +137,7 @@ def test_a_create_whose_answer_is_lost_has_happened_and_is_in_the_audit(emulator
     assert call["callerAppId"] == emulator.administrator.client_id
 
 
-def test_the_resource_units_of_an_application_run_out_and_come_back(own_emulator, perform):
+def test_the_resource_units_of_an_application_run_out_and_come_back(own_emulator):
     own_emulator.control("POST", "clock/freeze")
     with by_secret(own_emulator, own_emulator.administrator) as credential:
         token = credential.get_token(GRAPH_SCOPE).token

@@ -6,7 +6,9 @@ from uuid import uuid4
 import pytest
 from azure.core.exceptions import ClientAuthenticationError
 from msgraph.generated.models.app_role import AppRole
+from msgraph.generated.models.o_auth2_permission_grant import OAuth2PermissionGrant
 from msgraph.generated.models.o_data_errors.o_data_error import ODataError
+from msgraph.generated.models.reference_create import ReferenceCreate
 from msgraph.generated.models.service_principal import ServicePrincipal
 
 from claims import verified
@@ -92,3 +94,37 @@ def test_a_resource_that_requires_assignment_refuses_the_others(emulator, graph,
     graph.assign(principal, role, client_principal)
     with by_secret(emulator, credentials) as credential:
         assert credential.get_token(scope).token
+
+
+def test_a_delegated_permission_is_granted_widened_and_revoked(graph, unique):
+    client = graph.principal_of(graph.create(unique("delegated")))
+    grants = graph.sdk.oauth2_permission_grants
+    made = graph.perform(
+        grants.post(
+            OAuth2PermissionGrant(
+                client_id=client.id,
+                consent_type="AllPrincipals",
+                resource_id=graph.graph_principal().id,
+                scope="User.Read",
+            )
+        )
+    )
+    one = grants.by_o_auth2_permission_grant_id(made.id)
+    graph.perform(one.patch(OAuth2PermissionGrant(scope="User.Read openid")))
+    assert graph.perform(one.get()).scope.split() == ["User.Read", "openid"]
+    graph.perform(one.delete())
+    with pytest.raises(ODataError) as gone:
+        graph.perform(one.get())
+    assert gone.value.response_status_code == 404
+
+
+def test_an_owner_is_added_and_removed(graph, unique):
+    application = graph.create(unique("owned"))
+    owner = graph.principal_of(graph.create(unique("owner")))
+    owners = graph.sdk.applications.by_application_id(application.id).owners
+    address = f"https://graph.microsoft.com/v1.0/directoryObjects/{owner.id}"
+    graph.perform(owners.ref.post(ReferenceCreate(odata_id=address)))
+    [shown] = graph.perform(owners.get()).value
+    assert isinstance(shown, ServicePrincipal) and shown.id == owner.id
+    graph.perform(owners.by_directory_object_id(owner.id).ref.delete())
+    assert graph.perform(owners.get()).value == []
