@@ -8,4 +8,5 @@ mod limiting;
 mod measuring;
 mod proxying;
 mod support;
+mod token_refusal;
 mod tokens;
