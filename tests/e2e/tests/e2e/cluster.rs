@@ -1,11 +1,13 @@
-//! Two nodes over one PostgreSQL.
+//! Nodes over one PostgreSQL: two of them, one that dies, and a database that is out of reach.
 
 use reqwest::Method;
 use serde_json::Value;
 
-use crate::claviger::{Claviger, Portal};
+use crate::claviger::{Claviger, Portal, SOON};
+use crate::polling::eventually;
 use crate::postgres;
 use crate::scene::{Scene, settings_for};
+use crate::severable::Severable;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_change_at_one_node_counts_at_the_others_gateway_and_jobs_run_once() {
@@ -77,18 +79,22 @@ async fn a_change_at_one_node_counts_at_the_others_gateway_and_jobs_run_once() {
     let path = format!("/subscriptions?applicationId={}", applications[0]);
     let listed = two.get(Portal::Developer, &path).await.expect(200);
     let subscription = listed.text_at("/list/0/subscriptionId");
-    for (block, status) in [("block-subscription", 403), ("unblock-subscription", 200)] {
-        let state = if status == 403 {
-            "&blockState=BLOCKED"
-        } else {
-            ""
-        };
-        let path = format!("/subscriptions/{block}?subscriptionId={subscription}{state}");
-        one.call(Portal::Publisher, Method::POST, &path, Value::Null)
-            .await
-            .expect(200);
-        two.until_answered(status, &tokens[0]).await;
-        one.until_answered(status, &tokens[0]).await;
+    let path = format!(
+        "/subscriptions/block-subscription?subscriptionId={subscription}&blockState=BLOCKED"
+    );
+    one.call(Portal::Publisher, Method::POST, &path, Value::Null)
+        .await
+        .expect(200);
+    for node in [&two, one] {
+        let refused = node.until_answered(401, &tokens[0]).await;
+        assert_eq!(refused.json["code"], "900907", "{}", refused.text);
+    }
+    let path = format!("/subscriptions/unblock-subscription?subscriptionId={subscription}");
+    two.call(Portal::Publisher, Method::POST, &path, Value::Null)
+        .await
+        .expect(200);
+    for node in [one, &two] {
+        node.until_answered(200, &tokens[0]).await;
     }
     let path = format!("/subscriptions/{subscription}");
     let deleted = two
@@ -96,6 +102,18 @@ async fn a_change_at_one_node_counts_at_the_others_gateway_and_jobs_run_once() {
         .await;
     assert!(deleted.status < 300, "{} {}", deleted.status, deleted.text);
     one.until_answered(403, &tokens[0]).await;
+
+    // Pressed at both nodes at once: one client, and one of the two is told so.
+    let twice = scene.subscribed("pressed twice").await;
+    let (left, right) = tokio::join!(one.generate_keys(&twice), two.generate_keys(&twice));
+    let mut statuses = [
+        left.expect("an answer").status,
+        right.expect("an answer").status,
+    ];
+    statuses.sort_unstable();
+    assert_eq!(statuses, [200, 409]);
+    let keys = two.until_keys_are("COMPLETED", &twice, SOON).await;
+    scene.has_exactly_one_client(&keys).await;
 
     // One node dies: the other does not notice.
     two.kill();
@@ -142,4 +160,46 @@ async fn the_surviving_node_finishes_what_a_killed_one_began() {
     let mapping = keys["keyMappingId"].as_str().expect("an id");
     let token = survivor.generate_token(&application, mapping).await;
     survivor.until_answered(200, &token).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn calls_go_on_while_the_database_is_out_of_reach() {
+    let Some(database) = postgres::new_database("severed") else {
+        return;
+    };
+    let (host, port) = postgres::address(&database);
+    let line = Severable::start(&format!("{host}:{port}")).await;
+    let through_line = database.replace(&format!("{host}:{port}"), &line.address);
+    let scene = Scene::set_with(&[("CLAVIGER_DATABASE_URL", through_line)]).await;
+    let claviger = &scene.claviger;
+    let application = scene.subscribed("independent").await;
+    let (_, client) = claviger.generated_keys(&application).await;
+    let used = scene.entra.token(&client).await;
+    let unused = scene.entra.token(&client).await;
+    claviger.until_answered(200, &used).await;
+
+    line.sever();
+    for token in [&used, &unused] {
+        let reply = claviger.call_api("/forecast/Jaffna", token).await;
+        assert_eq!(reply.status, 200, "{}", reply.text);
+    }
+    let refused = claviger.get(Portal::Developer, "/applications").await;
+    assert!(refused.status >= 500, "{}", refused.text);
+    for telling in ["postgres", &database, "sqlx", &line.address] {
+        assert!(!refused.text.contains(telling), "{}", refused.text);
+    }
+    let reply = claviger.call_api("/forecast/Jaffna", &used).await;
+    assert_eq!(reply.status, 200, "{}", reply.text);
+
+    line.mend();
+    eventually("the portal answers again", SOON, async || {
+        let listed = claviger.get(Portal::Developer, "/applications").await;
+        (listed.status == 200).then_some(())
+    })
+    .await;
+    let later = scene.subscribed("after the outage").await;
+    let (_, other) = claviger.generated_keys(&later).await;
+    let token = scene.entra.token(&other).await;
+    claviger.until_answered(200, &token).await;
+    scene.kept_its_secrets(&[&client, &other], &[&used, &unused, &token]);
 }

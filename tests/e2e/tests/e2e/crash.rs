@@ -243,3 +243,63 @@ async fn keys_that_are_deleted_after_a_crash_in_their_making_leave_nothing() {
     let remains = scene.entra.remains(&[]).await;
     assert!(remains.is_empty(), "{remains:?}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn regenerating_a_secret_survives_a_crash_without_a_gap_or_a_leftover() {
+    let mut scene = Scene::set().await;
+    let path = "/v1.0/applications/*/addPassword";
+    let moments = [
+        before("the new secret exists", "POST", path),
+        after("the new secret was made", "POST", path),
+    ];
+    let mut made = Vec::new();
+    for moment in &moments {
+        let application = scene.subscribed(moment.name).await;
+        let (mapping, old) = scene.claviger.generated_keys(&application).await;
+        made.push((application, mapping, old));
+    }
+    for (moment, (application, mapping, _)) in moments.iter().zip(&made) {
+        let path = format!("/applications/{application}/oauth-keys/{mapping}/regenerate-secret");
+        let request = scene
+            .claviger
+            .request(Portal::Developer, Method::POST, &path);
+        let http = scene.entra.http.clone();
+        kill_at(
+            &mut scene,
+            moment,
+            async move { http.try_send(request).await },
+        )
+        .await;
+    }
+    for (application, mapping, old) in &made {
+        let path = format!("/applications/{application}/oauth-keys/{mapping}/steps");
+        eventually("the rotation is done", RESUMED, async || {
+            let jobs = scene
+                .claviger
+                .get(Portal::Developer, &path)
+                .await
+                .expect(200);
+            let jobs = jobs.list_at("/list");
+            let is_done =
+                |job: &&Value| job["kind"] == "rotate_secret" && job["state"] == "succeeded";
+            jobs.iter().find(is_done).map(|_| ())
+        })
+        .await;
+        let mut registrations = scene.entra.made_by_claviger().await;
+        registrations.retain(|registration| registration["appId"] == *old.id.as_str());
+        let secrets = registrations[0]["passwordCredentials"]
+            .as_array()
+            .expect("a list");
+        assert_eq!(
+            secrets.len(),
+            2,
+            "the old one in grace and the new one: {secrets:?}"
+        );
+        // The old one works on, and so does the new one, which is stored.
+        let with_old = scene.entra.token(old).await;
+        scene.claviger.until_answered(200, &with_old).await;
+        let with_new = scene.claviger.generate_token(application, mapping).await;
+        scene.claviger.until_answered(200, &with_new).await;
+        scene.kept_its_secrets(&[old], &[&with_old, &with_new]);
+    }
+}

@@ -17,5 +17,6 @@ mod scene;
 mod secrecy;
 mod secret_rotation;
 mod serve;
+mod severable;
 mod shutdown;
 mod upstream;

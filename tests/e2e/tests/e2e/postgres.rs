@@ -34,3 +34,11 @@ pub(crate) fn new_database(name: &str) -> Option<String> {
     let (base, _) = server.rsplit_once('/').expect("an address with a database");
     Some(format!("{base}/{database}"))
 }
+
+/// Host and port of such an address.
+pub(crate) fn address(url: &str) -> (String, u16) {
+    let (_, rest) = url.split_once('@').expect("a user in the address");
+    let (authority, _) = rest.split_once('/').expect("a database in the address");
+    let (host, port) = authority.rsplit_once(':').expect("a port in the address");
+    (host.to_owned(), port.parse().expect("a port"))
+}

@@ -70,7 +70,7 @@ impl Scene {
         assert_eq!(principals.len(), 1, "{principals:?}");
     }
 
-    /// The whole run let nothing out: not in a log, not in an answer.
+    /// The whole run let nothing out: not in a log, not in an answer, not on the disk.
     pub(crate) fn kept_its_secrets(&self, clients: &[&Client], tokens: &[&str]) {
         let people = self.claviger.people();
         let mut secrets = Secrets::default();
@@ -93,6 +93,7 @@ impl Scene {
             secrets.add_token(token);
         }
         secrets.absent_from_log("claviger", &self.claviger.log());
+        secrets.absent_from_folder(self.claviger.data());
         let entra_log = self.entra.log();
         if !entra_log.is_empty() {
             secrets.absent_from_log("entra-emulator", &entra_log);

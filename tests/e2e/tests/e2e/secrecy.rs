@@ -1,5 +1,7 @@
 //! Nothing that a test knows to be secret may stand in a log, nor in an answer that does not deliver it.
 
+use std::path::Path;
+
 use reqwest::Method;
 
 use crate::http::Heard;
@@ -28,6 +30,32 @@ impl Secrets {
         }
     }
 
+    /// No file of the folder holds any of them: what is kept is sealed or hashed.
+    pub(crate) fn absent_from_folder(&self, folder: &Path) {
+        let mut folders = vec![folder.to_owned()];
+        let mut files = 0;
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(&folder).expect("a readable folder") {
+                let path = entry.expect("an entry").path();
+                if path.is_dir() {
+                    folders.push(path);
+                    continue;
+                }
+                files += 1;
+                let content = std::fs::read(&path).expect("a readable file");
+                let text = String::from_utf8_lossy(&content);
+                for secret in self.never_shown.iter().chain(&self.shown_once) {
+                    assert!(
+                        !text.contains(secret.as_str()),
+                        "{} holds a secret in clear",
+                        path.display()
+                    );
+                }
+            }
+        }
+        assert!(files > 0, "the folder holds files");
+    }
+
     /// No answer of `server` holds any of them, but for POSTs, which deliver what is shown once.
     pub(crate) fn absent_from_answers(&self, server: &str, heard: &[Heard]) {
         let answers: Vec<_> = heard
@@ -52,5 +80,60 @@ impl Secrets {
     pub(crate) fn add_token(&mut self, token: &str) {
         let signature = token.rsplit('.').next().unwrap_or(token);
         self.shown_once.push(signature.to_owned());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn secrets() -> Secrets {
+        Secrets {
+            never_shown: vec!["the administrator's".to_owned()],
+            shown_once: vec!["the developer's".to_owned()],
+        }
+    }
+
+    fn heard(method: Method, text: &str) -> Heard {
+        Heard {
+            method,
+            url: "http://here/keys".to_owned(),
+            text: text.to_owned(),
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "logged a secret: it is <SECRET>")]
+    fn a_secret_in_a_log_is_found_and_not_repeated() {
+        secrets().absent_from_log("someone", "a line\nit is the developer's\n");
+    }
+
+    #[test]
+    fn the_answer_that_delivers_a_secret_may_hold_it() {
+        let delivered = heard(Method::POST, "here is the developer's");
+        secrets().absent_from_answers("http://here", &[delivered]);
+    }
+
+    #[test]
+    #[should_panic(expected = "GET http://here/keys answered with a secret")]
+    fn a_later_answer_may_not() {
+        let repeated = heard(Method::GET, "here is the developer's");
+        secrets().absent_from_answers("http://here", &[repeated]);
+    }
+
+    #[test]
+    #[should_panic(expected = "POST http://here/keys answered with a secret")]
+    fn what_is_never_shown_is_in_no_answer() {
+        let shown = heard(Method::POST, "here is the administrator's");
+        secrets().absent_from_answers("http://here", &[shown]);
+    }
+
+    #[test]
+    #[should_panic(expected = "holds a secret in clear")]
+    fn a_secret_in_a_file_is_found() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        std::fs::write(folder.path().join("database"), b"\xff\0the developer's\0")
+            .expect("writable");
+        secrets().absent_from_folder(folder.path());
     }
 }
