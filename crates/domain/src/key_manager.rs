@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use regex::{Regex, RegexBuilder};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -130,6 +131,39 @@ pub enum TokenValidation {
     Jwt { claims: BTreeMap<String, String> },
 }
 
+/// Memory for one compiled pattern, in bytes.
+const PATTERN_BYTES: usize = 256 * 1024;
+
+impl TokenValidation {
+    /// An option's pattern, compiled. The whole value must match: a rule that meant a tenant must not match a
+    /// longer one.
+    pub fn pattern(text: &str) -> Result<Regex, regex::Error> {
+        let compile = |text: &str| RegexBuilder::new(text).size_limit(PATTERN_BYTES).build();
+        // By itself first: `a)|(?:b` would be a pattern only between our parentheses, and lose the anchors.
+        compile(text)?;
+        compile(&format!("^(?:{text})$"))
+    }
+
+    fn validate(&self, check: &mut Check) {
+        let patterns: Vec<&str> = match self {
+            Self::Reference { pattern } => vec![pattern],
+            Self::Jwt { claims } => claims.values().map(String::as_str).collect(),
+        };
+        check.that(
+            patterns.len() <= 20,
+            "tokenValidation",
+            "at most 20 claims in one option",
+        );
+        for pattern in patterns {
+            check.length("tokenValidation", pattern, 0, 1_000).that(
+                Self::pattern(pattern).is_ok(),
+                "tokenValidation",
+                format!("{pattern:?} is not a regular expression that can be used"),
+            );
+        }
+    }
+}
+
 /// How tokens of this key manager reach an API.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
@@ -194,6 +228,9 @@ impl KeyManagerSettings {
                 "tokenValidation",
                 "at most 20",
             );
+        for option in &self.token_validation {
+            option.validate(&mut check);
+        }
         for (field, url) in self.endpoints.named() {
             check.that(
                 matches!(url.scheme(), "https" | "http") && url.has_host(),
@@ -244,6 +281,25 @@ mod tests {
         assert!(permissions.allow(&roles(&["other", "staff"])));
         assert!(!permissions.allow(&roles(&["other"])));
         assert!(!permissions.allow(&[]));
+    }
+
+    #[test]
+    fn a_pattern_matches_whole_values_only() {
+        let pattern = TokenValidation::pattern("acme|umbrella").expect("a pattern");
+        assert!(pattern.is_match("acme") && pattern.is_match("umbrella"));
+        assert!(!pattern.is_match("acme-evil") && !pattern.is_match("not-umbrella"));
+    }
+
+    #[test]
+    fn an_option_with_an_unusable_pattern_is_refused() {
+        for wrong in ["a)|(?:b", "(", "[a-", "(a{1000}){1000}"] {
+            let option = TokenValidation::Jwt {
+                claims: BTreeMap::from([("tid".to_owned(), wrong.to_owned())]),
+            };
+            let mut check = Check::default();
+            option.validate(&mut check);
+            assert!(check.finish().is_err(), "{wrong:?}");
+        }
     }
 
     #[test]

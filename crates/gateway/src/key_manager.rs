@@ -7,13 +7,10 @@ use domain::id::KeyManagerId;
 use domain::key_manager::{TokenType, TokenValidation};
 use domain::snapshot::{KeyManagerEntry, ValidationMethod};
 use domain::token_profile::{SignatureAlgorithm, TokenProfile};
-use regex::{Regex, RegexBuilder};
+use regex::Regex;
 
 use crate::claims::Claims;
 use crate::key_set::KeySource;
-
-/// Memory for one compiled token-handling pattern.
-const PATTERN_BYTES: usize = 256 * 1024;
 
 #[derive(Debug)]
 pub(crate) struct KeyManager {
@@ -85,14 +82,7 @@ impl JwtRule {
     fn compile(claims: &BTreeMap<String, String>, key_manager: &str) -> Option<Self> {
         let compiled = claims
             .iter()
-            .map(|(claim, pattern)| {
-                // The whole value must match: a rule that meant a tenant must not match a longer one.
-                let whole = format!("^(?:{pattern})$");
-                let regex = RegexBuilder::new(&whole)
-                    .size_limit(PATTERN_BYTES)
-                    .build()?;
-                Ok((claim.clone(), regex))
-            })
+            .map(|(claim, pattern)| Ok((claim.clone(), TokenValidation::pattern(pattern)?)))
             .collect::<Result<Vec<_>, regex::Error>>();
         match compiled {
             Ok(claims) => Some(Self { claims }),
