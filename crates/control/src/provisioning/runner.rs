@@ -100,9 +100,13 @@ async fn supervise(control: &Control, lease: &Lease) {
     let renewing = async {
         loop {
             tokio::time::sleep(RENEWAL).await;
-            // A lost lease ends the work at its next journal entry, not in the middle of a step.
-            if matches!(lease.renew(control).await, Ok(false)) {
-                std::future::pending::<()>().await;
+            match lease.renew(control).await {
+                Ok(true) => {}
+                // A lost lease ends the work at its next journal entry, not in the middle of a step.
+                Ok(false) => std::future::pending().await,
+                Err(error) => tracing::warn!(
+                    job.id = %lease.id(), error = %crate::error::chain(&error), "a lease was not renewed"
+                ),
             }
         }
     };
