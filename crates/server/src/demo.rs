@@ -14,13 +14,14 @@ use emulator::{
 use secrecy::ExposeSecret;
 
 use self::credentials::Credentials;
-use self::journey::{Cast, EntraClient, Places, Remains, say};
+use self::journey::{Cast, EntraClient, Places, Remains};
 use self::ports::{Ports, loopback, port_of};
 use crate::cli::Demo;
 use crate::config::{self, Config};
 use crate::listener::Bound;
 use crate::node::{Node, make_folder};
 use crate::shutdown::{Shutdown, StopSignals};
+use crate::terminal::say;
 
 /// Ends with `Err` when something cannot start or a step does not hold.
 pub(crate) async fn run(demo: Demo) -> Result<(), String> {

@@ -10,6 +10,7 @@ mod serve;
 mod shutdown;
 mod system;
 mod telemetry;
+mod terminal;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -19,7 +20,7 @@ use tokio::runtime::Builder;
 
 use crate::cli::{Command, CommandLine, ConfigCommand, Settings};
 use crate::config::Config;
-use crate::demo::journey::say;
+use crate::terminal::{complain, say};
 
 const USUAL_SETTINGS_FILE: &str = "claviger.toml";
 
@@ -78,12 +79,4 @@ fn runtime() -> Result<tokio::runtime::Runtime, String> {
         .enable_all()
         .build()
         .map_err(|error| format!("cannot start the event loop: {error}"))
-}
-
-#[expect(
-    clippy::print_stderr,
-    reason = "the last words of a process that could not do its work"
-)]
-fn complain(reason: &str) {
-    eprintln!("claviger: {reason}");
 }

@@ -3,9 +3,9 @@
 use secrecy::ExposeSecret;
 
 use crate::config::Config;
-use crate::demo::journey::say;
 use crate::node::Node;
 use crate::shutdown::StopSignals;
+use crate::terminal::say;
 
 pub(crate) async fn run(config: Config) -> Result<(), String> {
     let stop = StopSignals::listen()?;

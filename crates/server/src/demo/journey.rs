@@ -17,7 +17,7 @@ mod troubleshooting;
 use secrecy::SecretString;
 
 use narration::Narration;
-pub(crate) use narration::{StepFailed, say};
+pub(crate) use narration::StepFailed;
 pub(crate) use portal::Login;
 use script::Script;
 

@@ -1,10 +1,11 @@
 //! Telling the journey: what is being done, that it held, and how long it took.
 
 use std::future::Future;
-use std::io::Write;
 use std::time::Duration;
 
 use tokio::time::Instant;
+
+use crate::terminal::say;
 
 /// A step that did not hold, and why.
 #[derive(Debug, thiserror::Error)]
@@ -94,9 +95,4 @@ impl Narration {
             self.begun.elapsed().as_secs_f32()
         ));
     }
-}
-
-/// One line on standard output. A reader that has gone away is no reason to stop.
-pub(crate) fn say(line: &str) {
-    let _ = writeln!(std::io::stdout().lock(), "{line}");
 }
