@@ -20,7 +20,7 @@ const DOCUMENT_LIMIT: usize = 256 * 1024;
 /// What a metadata document says, in a key manager's words.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DiscoveredKeyManager {
-    /// The connector type that fits best, for example `AzureAD`; `None` where the document does not tell.
+    /// The connector type that fits best, whether it is installed or not; `None` where the document does not tell.
     pub connector_type: Option<&'static str>,
     pub issuer: String,
     /// Every endpoint that the document names, the well-known address, and the display endpoints beside their originals.
