@@ -4,6 +4,7 @@ use domain::id::UserId;
 use domain::user::{ADMIN_ROLE, Actor, PUBLISHER_ROLE, RoleName, SUBSCRIBER_ROLE, User};
 use domain::validation::Check;
 use domain::{Invalid, SecretString};
+use futures_util::future::try_join_all;
 use secrecy::ExposeSecret;
 use serde_json::json;
 use store::{StoreError, Tx};
@@ -42,24 +43,18 @@ impl Identity<'_> {
         if count > 0 {
             return Ok(None);
         }
-        let mut users = Vec::new();
-        let mut shown = Vec::new();
-        for (username, roles) in [
-            ("admin", &[ADMIN_ROLE][..]),
-            ("publisher", &[PUBLISHER_ROLE][..]),
-            ("developer", &[SUBSCRIBER_ROLE][..]),
-        ] {
-            let new = NewUser {
-                username: username.to_owned(),
-                password: SecretString::from(self.control.random().hex::<12>()),
-                roles: roles.iter().map(|&role| role.to_owned()).collect(),
-            };
-            users.push(self.user(&new).await?);
-            shown.push(FirstUser {
-                username: new.username,
-                password: new.password,
-            });
-        }
+        let wanted = [
+            ("admin", ADMIN_ROLE),
+            ("publisher", PUBLISHER_ROLE),
+            ("developer", SUBSCRIBER_ROLE),
+        ]
+        .map(|(username, role)| NewUser {
+            username: username.to_owned(),
+            password: SecretString::from(self.control.random().hex::<12>()),
+            roles: vec![role.to_owned()],
+        });
+        // Side by side: a slow hash is meant to be slow, and somebody waits for the first start.
+        let users = try_join_all(wanted.iter().map(|new| self.user(new))).await?;
         // Hashing took a while: another process may have been first.
         let mut tx = self.control.begin().await?;
         if tx.users().count().await? > 0 {
@@ -74,7 +69,11 @@ impl Identity<'_> {
             record(&mut tx, "claviger", "user.create", user).await?;
         }
         tx.commit().await?;
-        Ok(Some(shown))
+        let shown = wanted.map(|new| FirstUser {
+            username: new.username,
+            password: new.password,
+        });
+        Ok(Some(shown.into()))
     }
 
     /// Adds a user. Administrators only.
