@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use serde_json::json;
+use reqwest::Method;
+use serde_json::{Value, json};
 
-use crate::claviger::Portal;
+use crate::claviger::{Claviger, Portal};
 use crate::polling::eventually;
 use crate::scene::Scene;
 
@@ -187,8 +188,108 @@ async fn calls_go_on_while_entra_is_down_even_after_a_restart() {
     scene.kept_its_secrets(&[], &[&used, &unused]);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_application_deleted_while_its_keys_are_made_leaves_nothing_behind() {
+    let scene = Scene::set().await;
+    let (entra, claviger) = (&scene.entra, &scene.claviger);
+    for (name, method, path) in [
+        ("deleted early", "PATCH", "/v1.0/applications(uniqueName=*"),
+        ("deleted late", "POST", "/v1.0/applications/*/addPassword"),
+    ] {
+        let application = scene.subscribed(name).await;
+        let fault = entra
+            .add_fault(json!({
+                "method": method, "path": path, "count": 1,
+                "action": { "type": "delay", "milliseconds": 3_000 }
+            }))
+            .await;
+        let generating = tokio::spawn(claviger.generate_keys(&application));
+        entra.until_fault_acts(&fault).await;
+        let path = format!("/applications/{application}");
+        let deleted = claviger
+            .call(Portal::Developer, Method::DELETE, &path, Value::Null)
+            .await;
+        assert!(
+            matches!(deleted.status, 200 | 202),
+            "{} {}",
+            deleted.status,
+            deleted.text
+        );
+        let generated = generating.await.expect("a task").expect("an answer");
+        // Whoever pressed the button is not told that it went well.
+        assert!(
+            generated.json["consumerSecret"].is_null(),
+            "{name}: {}",
+            generated.text
+        );
+        assert_ne!(
+            generated.json["keyState"], "COMPLETED",
+            "{name}: {}",
+            generated.text
+        );
+        until_gone(claviger, &application).await;
+        let remains = entra.remains(&[]).await;
+        assert!(remains.is_empty(), "{name}: {remains:?}");
+        entra.clear_faults().await;
+    }
+    scene.kept_its_secrets(&[], &[]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_deleted_during_an_outage_goes_when_entra_is_back() {
+    let patience = [("CLAVIGER_CONTROL_REQUEST_PATIENCE_SECONDS", "1".to_owned())];
+    let mut scene = Scene::set_with(&patience).await;
+    let application = scene.subscribed("on its way out").await;
+    scene
+        .claviger
+        .generate_keys(&application)
+        .await
+        .expect("an answer")
+        .expect(200);
+    let keys = scene
+        .claviger
+        .until_keys_are("COMPLETED", &application, UNDONE)
+        .await;
+    let client_id = keys["consumerKey"].as_str().expect("an id").to_owned();
+    let mapping = keys["keyMappingId"].as_str().expect("an id");
+    let token = scene.claviger.generate_token(&application, mapping).await;
+    scene.claviger.until_answered(200, &token).await;
+
+    scene.entra.go_down();
+    let path = format!("/applications/{application}");
+    let deleted = scene
+        .claviger
+        .call(Portal::Developer, Method::DELETE, &path, Value::Null)
+        .await;
+    assert_eq!(deleted.status, 202, "{}", deleted.text);
+    // The gateway does not wait for Entra: the application is over.
+    let refused = scene.claviger.until_answered(403, &token).await;
+    assert_eq!(refused.json["code"], "900908", "{}", refused.text);
+    scene.claviger.kill();
+    scene.claviger.run();
+    scene.claviger.until_answered(403, &token).await;
+
+    scene.entra.come_back();
+    until_gone(&scene.claviger, &application).await;
+    let remains = scene.entra.remains(&[client_id]).await;
+    assert!(remains.is_empty(), "{remains:?}");
+}
+
+async fn until_gone(claviger: &Claviger, application: &str) {
+    eventually(
+        "the application is gone",
+        Duration::from_mins(2),
+        async || {
+            let path = format!("/applications/{application}");
+            let reply = claviger.get(Portal::Developer, &path).await;
+            (reply.status == 404).then_some(())
+        },
+    )
+    .await;
+}
+
 /// Of an RFC 3339 instant, since midnight: tests do not run for a day.
-fn microseconds(instant: &serde_json::Value) -> i64 {
+fn microseconds(instant: &Value) -> i64 {
     let text = instant.as_str().expect("an instant");
     let (_, time) = text.trim_end_matches('Z').split_once('T').expect("a time");
     let mut parts = time
