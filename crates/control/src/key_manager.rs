@@ -37,6 +37,9 @@ const PUBLISHING: &[&str] = &[
     "apim:api_create",
     "apim:api_publish",
     "apim:api_manage",
+    "apim:mcp_server_create",
+    "apim:mcp_server_manage",
+    "apim:mcp_server_view",
     "apim:publisher_settings",
 ];
 

@@ -20,6 +20,7 @@ use crate::{Control, Error, Transaction};
 const SUBSCRIBE: &[&str] = &["apim:subscribe", "apim:sub_manage"];
 const PUBLISHER_VIEW: &[&str] = &[
     "apim:api_view",
+    "apim:mcp_server_view",
     "apim:subscription_view",
     "apim:subscription_manage",
 ];

@@ -12,10 +12,39 @@ use crate::problem::Problem;
 /// Longest excerpt of a parser's message that is sent back.
 const MOST_DETAIL: usize = 300;
 
-/// A JSON body, in or out.
+/// A JSON object as a body, in or out.
 pub(crate) struct Json<T>(pub T);
 
+/// A JSON array as a request body.
+pub(crate) struct JsonList<T>(pub Vec<T>);
+
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let body = Content::from_request(request, state).await?.0;
+        let value = parse(&body)?;
+        // serde would also take a struct's members from an array, in their order.
+        if body.trim_ascii_start().starts_with(b"[") {
+            return Err(disallowed_values().with_item(".", "must be an object"));
+        }
+        Ok(Self(value))
+    }
+}
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonList<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let body = Content::from_request(request, state).await?.0;
+        parse(&body).map(Self)
+    }
+}
+
+/// A body that says it is JSON, up to the route's limit.
+struct Content(Bytes);
+
+impl<S: Send + Sync> FromRequest<S> for Content {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
@@ -34,7 +63,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
                     Problem::bad_request("The request body could not be read.")
                 }
             })?;
-        parse(&body).map(Self)
+        Ok(Self(body))
     }
 }
 
@@ -102,8 +131,11 @@ fn refusal(path: &str, error: &serde_json::Error) -> Problem {
         return Problem::bad_request(format!("Required property '{name}' is missing."))
             .with_item(name, "required property is missing");
     }
+    disallowed_values().with_item(path, text.chars().take(MOST_DETAIL).collect::<String>())
+}
+
+fn disallowed_values() -> Problem {
     Problem::bad_request("One or more request body parameters contain disallowed values.")
-        .with_item(path, text.chars().take(MOST_DETAIL).collect::<String>())
 }
 
 fn quoted_after<'a>(text: &'a str, prefix: &str) -> Option<&'a str> {

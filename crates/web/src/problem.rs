@@ -307,7 +307,10 @@ fn provider_failure(failure: &ProviderFailure) -> Problem {
 /// A provider's refusal in one paragraph: what was tried, what it said, what can be done, what to quote.
 pub(crate) fn describe(failure: &ProviderFailure) -> String {
     let mut text = format!("{}: ", failure.operation);
-    if let Some(code) = &failure.code {
+    // Entra's sentences begin with their own number.
+    if let Some(code) = &failure.code
+        && !failure.message.starts_with(code)
+    {
         let _ = write!(text, "{code}: ");
     }
     text.push_str(&failure.message);
@@ -403,6 +406,20 @@ mod tests {
         let item = &problem.body.error[0];
         assert_eq!(item.code, "Authorization_RequestDenied");
         assert_eq!(item.description, "11111111-2222");
+    }
+
+    #[test]
+    fn a_code_that_a_message_begins_with_is_not_said_twice() {
+        let mut failure = ProviderFailure::new(
+            FailureClass::Rejected,
+            "request token",
+            "AADSTS7000222: The provided client secret keys are expired.",
+        );
+        failure.code = Some("AADSTS7000222".to_owned());
+        assert_eq!(
+            describe(&failure),
+            "request token: AADSTS7000222: The provided client secret keys are expired."
+        );
     }
 
     #[test]

@@ -111,6 +111,117 @@ async fn a_denied_key_manager_is_denied_by_id_and_by_name() {
 }
 
 #[tokio::test]
+async fn a_key_manager_for_other_roles_is_denied_by_id_and_by_name() {
+    let app = TestApp::start().await;
+    let mut for_publishers = key_manager("Publishers");
+    for_publishers["permissions"] = json!({"permissionType": "ALLOW", "roles": ["publisher"]});
+    let created = app
+        .admin()
+        .await
+        .post(&format!("{ADMIN}/key-managers"), &for_publishers)
+        .await;
+    let ann = app.developer("ann").await;
+    let application = ann.creates_application("weather").await;
+    for reference in [created.string("id").as_str(), "Publishers"] {
+        let refused = ann.generates_keys(&application, reference).await;
+        assert_eq!((refused.status, refused.code()), (403, 902_013));
+    }
+    assert!(app.server.clients().is_empty());
+}
+
+#[tokio::test]
+async fn somebody_elses_application_is_given_no_keys_and_shows_none() {
+    let app = TestApp::start().await;
+    let (ann, keys, id) = with_keys(&app).await;
+    let secret = app.server.clients().into_values().next().unwrap().secrets[0]
+        .secret
+        .clone();
+    let application = keys.trim_end_matches("/oauth-keys");
+    let bob = app.developer("bob").await;
+    let one = format!("{keys}/{id}");
+    let map = json!({"consumerKey": "x", "keyType": "SANDBOX", "keyManager": "Login"});
+    let generate = json!({
+        "keyType": "SANDBOX", "keyManager": "Login", "grantTypesToBeSupported": ["client_credentials"]
+    });
+    let whole = ann.get(&one).await.json;
+    for answer in [
+        bob.post(&format!("{application}/generate-keys"), &generate)
+            .await,
+        bob.post(&format!("{application}/map-keys"), &map).await,
+        bob.get(&keys).await,
+        bob.get(&one).await,
+        bob.put(&one, &whole).await,
+        bob.post(&format!("{one}/regenerate-secret"), &Value::Null)
+            .await,
+        bob.post(&format!("{one}/generate-token"), &json!({})).await,
+        bob.post(&format!("{one}/clean-up"), &Value::Null).await,
+        bob.get(&format!("{one}/steps")).await,
+        bob.delete(&one).await,
+    ] {
+        assert_eq!(
+            (answer.status, answer.code()),
+            (404, 900_307),
+            "{}",
+            answer.text
+        );
+    }
+    let clients = app.server.clients();
+    assert_eq!(clients.len(), 1);
+    assert_eq!(
+        clients.into_values().next().unwrap().secrets[0].secret,
+        secret
+    );
+}
+
+#[tokio::test]
+async fn what_a_key_manager_does_not_do_is_refused() {
+    let app = TestApp::start().await;
+    let mut idle = key_manager("Idle");
+    idle["enableOAuthAppCreation"] = json!(false);
+    idle["enableMapOAuthConsumerApps"] = json!(false);
+    app.admin()
+        .await
+        .post(&format!("{ADMIN}/key-managers"), &idle)
+        .await;
+    let ann = app.developer("ann").await;
+    let application = ann.creates_application("weather").await;
+    let generated = ann.generates_keys(&application, "Idle").await;
+    assert_eq!((generated.status, generated.code()), (400, 901_405));
+    assert_eq!(
+        generated.json["message"],
+        "Key Manager doesn't support generating OAuth applications"
+    );
+    let mapped = ann
+        .post(
+            &format!("{DEVPORTAL}/applications/{application}/map-keys"),
+            &json!({"consumerKey": "x", "keyType": "PRODUCTION", "keyManager": "Idle"}),
+        )
+        .await;
+    assert_eq!((mapped.status, mapped.code()), (400, 901_405));
+}
+
+#[tokio::test]
+async fn grants_that_lead_back_need_a_callback() {
+    let app = TestApp::start().await;
+    app.key_manager("Login").await;
+    let ann = app.developer("ann").await;
+    let application = ann.creates_application("weather").await;
+    let path = format!("{DEVPORTAL}/applications/{application}/generate-keys");
+    for (grant, callback) in [
+        ("authorization_code", ""),
+        ("implicit", ""),
+        ("authorization_code", "javascript:alert(1)"),
+        ("authorization_code", "https://app.example/#fragment"),
+    ] {
+        let body = json!({"keyType": "PRODUCTION", "keyManager": "Login", "callbackUrl": callback,
+            "grantTypesToBeSupported": [grant]});
+        let refused = ann.post(&path, &body).await;
+        assert_eq!(refused.status, 400, "{grant} {callback}: {}", refused.text);
+        assert_eq!(refused.json["error"][0]["code"], "callbackUrl");
+    }
+}
+
+#[tokio::test]
 async fn a_refusing_key_manager_is_quoted_and_pressing_again_works() {
     let app = TestApp::start().await;
     app.key_manager("Login").await;

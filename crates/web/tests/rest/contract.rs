@@ -16,6 +16,8 @@ struct StatedOperation {
     path: String,
     /// `None`: the operation authenticates its caller itself.
     scopes: Option<Vec<String>>,
+    /// It takes a JSON object, of which these members are required.
+    required: Option<Vec<String>>,
 }
 
 fn documents() -> Vec<(&'static str, Value)> {
@@ -36,6 +38,7 @@ fn operations() -> Vec<StatedOperation> {
                     method: method.to_uppercase().parse().unwrap(),
                     path: format!("{base}{}", filled(path)),
                     scopes: scopes(operation, path),
+                    required: required(&document, operation),
                 });
             }
         }
@@ -52,6 +55,18 @@ fn filled(path: &str) -> String {
         }
     });
     segments.collect::<Vec<_>>().join("/")
+}
+
+/// The required members of an operation's JSON body, when that is an object.
+fn required(document: &Value, operation: &Value) -> Option<Vec<String>> {
+    let body = &operation["requestBody"]["content"]["application/json"]["schema"];
+    let schema = document.pointer(body["$ref"].as_str()?.strip_prefix('#')?)?;
+    let names = schema["required"].as_array().into_iter().flatten();
+    Some(
+        names
+            .map(|name| name.as_str().unwrap().to_owned())
+            .collect(),
+    )
 }
 
 fn scopes(operation: &Value, path: &str) -> Option<Vec<String>> {
@@ -113,6 +128,73 @@ async fn no_operation_with_scopes_answers_to_a_token_that_lacks_them() {
             assert_eq!(status, 403, "{} {}", operation.method, operation.path);
         }
     }
+}
+
+#[tokio::test]
+async fn no_json_body_is_taken_that_breaks_its_contract() {
+    let app = TestApp::start().await;
+    let every_scope: BTreeSet<String> = operations()
+        .into_iter()
+        .filter_map(|operation| operation.scopes)
+        .flatten()
+        .collect();
+    let every_scope: Vec<String> = every_scope.into_iter().collect();
+    let person = app.signs_in("ada", &every_scope.join(" ")).await;
+    let large = format!("\"{}\"", "x".repeat(1024 * 1024));
+    let mut seen = 0;
+    for operation in operations() {
+        let Some(required) = &operation.required else {
+            continue;
+        };
+        let cases = [
+            ("", 400, "Request payload cannot be empty."),
+            ("{", 400, "Malformed request body."),
+            ("{\"colour\": 1}", 400, "Unrecognized property 'colour'"),
+            (
+                "[]",
+                400,
+                "One or more request body parameters contain disallowed values.",
+            ),
+            (
+                large.as_str(),
+                413,
+                "The request body is larger than this operation accepts.",
+            ),
+        ];
+        for (body, status, description) in cases {
+            let method = operation.method.clone();
+            let body = Body::from(body.to_owned());
+            let answer = person
+                .sends(method, &operation.path, "application/json", body)
+                .await;
+            let place = format!("{} {}: {}", operation.method, operation.path, answer.text);
+            assert_eq!(
+                (answer.status, answer.code()),
+                (status, status.into()),
+                "{place}"
+            );
+            let told = answer.string("description");
+            assert!(told.starts_with(description), "{description}: {place}");
+        }
+        if !required.is_empty() {
+            let method = operation.method.clone();
+            let body = Body::from("{}");
+            let answer = person
+                .sends(method, &operation.path, "application/json", body)
+                .await;
+            // By the properties, or by WSO2's own code; an update may first find nothing to update.
+            let is_named = answer.json["error"][0]["code"].is_string();
+            let is_told = answer.status == 400 && (is_named || answer.code() > 900_000);
+            assert!(
+                is_told || answer.status == 404,
+                "{}: {}",
+                operation.path,
+                answer.text
+            );
+        }
+        seen += 1;
+    }
+    assert!(seen > 12, "only {seen} operations were tried");
 }
 
 #[tokio::test]

@@ -46,6 +46,11 @@ pub(crate) struct TestApp {
 
 impl TestApp {
     pub(crate) async fn start() -> Self {
+        Self::start_with(OutboundHttpConfig::default()).await
+    }
+
+    /// With another way out than the default one.
+    pub(crate) async fn start_with(way_out: OutboundHttpConfig) -> Self {
         let folder = TempDir::new().unwrap();
         let clock = Arc::new(TurnedClock::default());
         let random = Arc::new(SeededRandom::default()) as Arc<dyn Random>;
@@ -60,7 +65,7 @@ impl TestApp {
             store,
             connector_types: Arc::new(Registry::standard().with(fake)),
             environment: ConnectorEnvironment {
-                http: OutboundHttp::new(OutboundHttpConfig::default()).unwrap(),
+                http: OutboundHttp::new(way_out).unwrap(),
                 clock: Arc::clone(&clock) as Arc<dyn Clock>,
                 random: Arc::clone(&random),
             },

@@ -56,7 +56,7 @@ impl From<KeyManager> for KeyManagerInfo {
 /// Key managers by name.
 #[utoipa::path(
     get, path = "/key-managers", tag = "Key Managers (Collection)",
-    security(("OAuth2Security" = ["apim:api_view", "apim:api_create", "apim:api_manage"])),
+    security(("OAuth2Security" = ["apim:api_view", "apim:api_create", "apim:api_manage", "apim:mcp_server_view", "apim:mcp_server_create", "apim:mcp_server_manage"])),
     responses((status = 200, body = KeyManagerList))
 )]
 pub(super) async fn list_publisher_key_managers(

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
-use crate::json::Json;
+use crate::json::{Json, JsonList};
 use crate::paging::count;
 use crate::problem::{ErrorBody, Problem};
 use crate::query::{QueryString, identifier};
@@ -293,7 +293,7 @@ pub(super) async fn deploy_revision(
     Extension(actor): Extension<Actor>,
     Path(id): Path<String>,
     QueryString(query): QueryString<DeployQuery>,
-    Json(body): Json<Vec<DeploymentRequest>>,
+    JsonList(body): JsonList<DeploymentRequest>,
 ) -> Result<(StatusCode, Json<Vec<DeploymentBody>>), Problem> {
     let (id, revision) = identifiers(&id, &query.revision_id)?;
     let targets = body.into_iter().map(DeploymentTarget::from).collect();
@@ -317,7 +317,7 @@ pub(super) async fn undeploy_revision(
     Extension(actor): Extension<Actor>,
     Path(id): Path<String>,
     QueryString(query): QueryString<UndeployQuery>,
-    Json(body): Json<Vec<DeploymentRequest>>,
+    JsonList(body): JsonList<DeploymentRequest>,
 ) -> Result<(StatusCode, Json<Vec<DeploymentBody>>), Problem> {
     let (id, revision) = identifiers(&id, &query.revision_id)?;
     let apis = control.apis();

@@ -88,7 +88,7 @@ impl From<SubscriptionView> for SubscriptionBody {
 /// Everybody's subscriptions to an API.
 #[utoipa::path(
     get, path = "/subscriptions", tag = "Subscriptions", params(ApiSubscriptionQuery),
-    security(("OAuth2Security" = ["apim:api_view", "apim:subscription_view", "apim:subscription_manage"])),
+    security(("OAuth2Security" = ["apim:api_view", "apim:mcp_server_view", "apim:subscription_view", "apim:subscription_manage"])),
     responses((status = 200, body = SubscriptionList), (status = 404, body = ErrorBody))
 )]
 pub(super) async fn list_api_subscriptions(
