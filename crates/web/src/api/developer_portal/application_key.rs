@@ -360,3 +360,31 @@ fn refusal(error: Error) -> Problem {
     };
     Problem::new(StatusCode::BAD_REQUEST, code, message, invalid.to_string()).with_fields(invalid)
 }
+
+#[cfg(test)]
+mod tests {
+    use domain::Invalid;
+
+    use super::*;
+
+    #[test]
+    fn missing_and_wrong_application_properties_have_codes_of_their_own() {
+        for (field, message, code) in [
+            (
+                "additionalProperties.app_type",
+                "is required: Type",
+                "901407",
+            ),
+            (
+                "additionalProperties.app_type",
+                "must be one of: web",
+                "901410",
+            ),
+            ("callbackUrl", "must be an absolute URL", "400"),
+        ] {
+            let problem = refusal(Invalid::field(field, message).into());
+            let told = format!("{problem:?}");
+            assert!(told.contains(&format!("code: {code},")), "{told}");
+        }
+    }
+}
