@@ -22,6 +22,8 @@ struct Moment {
 
 /// Before a step's effect the request hangs; after it, the effect is there but its answer is lost.
 const MOMENTS: [Moment; 7] = [
+    // First: the connector has its own token yet, so that the token request that hangs is the proof.
+    before("the secret is proven", "POST", "/*/oauth2/v2.0/token"),
     before(
         "the application exists",
         "PATCH",
@@ -52,7 +54,6 @@ const MOMENTS: [Moment; 7] = [
         "POST",
         "/v1.0/applications/*/addPassword",
     ),
-    before("the secret is proven", "POST", "/*/oauth2/v2.0/token"),
 ];
 
 const fn before(name: &'static str, method: &'static str, path: &'static str) -> Moment {
@@ -121,7 +122,6 @@ async fn kill_at(
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn generating_keys_survives_a_crash_at_any_step() {
     let mut scene = Scene::set().await;
-    // The connector's own token is asked for before, so that the token request that hangs is the proof.
     let first = scene.subscribed("before the crashes").await;
     let (_, first) = scene.claviger.generated_keys(&first).await;
 

@@ -59,9 +59,10 @@ async fn a_permanent_refusal_is_shown_in_entras_words_and_leaves_nothing_behind(
     .await;
 
     entra.clear_faults().await;
-    let (_, client) = claviger.generated_keys(&application).await;
+    let (mapping, client) = claviger.generated_keys(&application).await;
     let token = entra.token(&client).await;
     claviger.until_answered(200, &token).await;
+    scene.read_everything(&application, &mapping).await;
     let keys = claviger.keys(&application).await.expect("keys");
     assert!(keys["failure"].is_null(), "{keys}");
     scene.has_exactly_one_client(&keys).await;

@@ -70,6 +70,45 @@ impl Scene {
         assert_eq!(principals.len(), 1, "{principals:?}");
     }
 
+    /// Reads what there is to read about an application, for [`Self::kept_its_secrets`] to look at.
+    pub(crate) async fn read_everything(&self, application: &str, mapping: &str) {
+        let listed = self
+            .claviger
+            .get(Portal::Admin, "/key-managers")
+            .await
+            .expect(200);
+        let key_manager = listed.text_at("/list/0/id");
+        let keys = format!("/applications/{application}/oauth-keys");
+        for (portal, path) in [
+            (Portal::Admin, format!("/key-managers/{key_manager}")),
+            (
+                Portal::Admin,
+                format!("/key-managers/{key_manager}/app-usages"),
+            ),
+            (Portal::Admin, "/jobs?limit=1000".to_owned()),
+            (Portal::Admin, "/audit-entries?limit=1000".to_owned()),
+            (Portal::Publisher, "/key-managers".to_owned()),
+            (Portal::Publisher, format!("/apis/{}", self.api)),
+            (Portal::Developer, "/key-managers".to_owned()),
+            (Portal::Developer, format!("/applications/{application}")),
+            (Portal::Developer, keys.clone()),
+            (Portal::Developer, format!("{keys}/{mapping}")),
+            (Portal::Developer, format!("{keys}/{mapping}/steps")),
+            (
+                Portal::Developer,
+                format!("/subscriptions?applicationId={application}"),
+            ),
+        ] {
+            self.claviger.get(portal, &path).await.expect(200);
+        }
+        let path = format!("/key-managers/{key_manager}/check");
+        let checked = self
+            .claviger
+            .call(Portal::Admin, Method::POST, &path, Value::Null)
+            .await;
+        assert_eq!(checked.expect(200).json["good"], true);
+    }
+
     /// The whole run let nothing out: not in a log, not in an answer, not on the disk.
     pub(crate) fn kept_its_secrets(&self, clients: &[&Client], tokens: &[&str]) {
         let people = self.claviger.people();
@@ -99,8 +138,11 @@ impl Scene {
             secrets.absent_from_log("entra-emulator", &entra_log);
         }
         let heard = self.entra.http.heard();
-        secrets.absent_from_answers(&self.claviger.control, &heard);
-        secrets.absent_from_answers(&self.claviger.gateway, &heard);
+        // Of every process that the node was, each at an address of its own.
+        let ours = heard
+            .iter()
+            .filter(|answer| !answer.url.starts_with(&self.entra.base));
+        secrets.absent_from_answers(ours);
     }
 }
 

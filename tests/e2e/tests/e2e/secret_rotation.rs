@@ -73,6 +73,7 @@ async fn old_and_new_secret_both_work_until_the_grace_period_ends() {
     .await;
     let with_new_again = scene.entra.token(&new).await;
     scene.claviger.until_answered(200, &with_new_again).await;
+    scene.read_everything(&application, &mapping).await;
     let stored = scene.claviger.generate_token(&application, &mapping).await;
     scene.kept_its_secrets(
         &[&old, &new],
