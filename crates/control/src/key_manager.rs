@@ -304,7 +304,7 @@ pub(crate) async fn resolve_for(
 /// Permission first: whoever may not use a key manager does not learn whether it is enabled.
 pub(crate) fn check_usable(actor: &Actor, key_manager: &KeyManager) -> Result<(), Error> {
     let settings = &key_manager.settings;
-    if !settings.permissions.allow(&actor.roles) {
+    if !settings.may_be_used_by(&actor.roles) {
         return Err(NotPossible::KeyManagerRestricted.into());
     }
     if !settings.enabled {

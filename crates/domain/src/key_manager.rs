@@ -199,6 +199,16 @@ impl Permissions {
 }
 
 impl KeyManagerSettings {
+    /// Whether developers with these roles may see and use it: permissions, and organizations. One installation is
+    /// one organization, so `NONE` leaves nobody and any other list everybody.
+    pub fn may_be_used_by(&self, roles: &[RoleName]) -> bool {
+        let is_closed = self
+            .allowed_organizations
+            .iter()
+            .any(|organization| organization == "NONE");
+        !is_closed && self.permissions.allow(roles)
+    }
+
     /// The rules that hold for every type of key manager.
     pub fn validate(&self) -> Result<(), Invalid> {
         let mut check = Check::default();

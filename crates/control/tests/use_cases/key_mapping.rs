@@ -137,6 +137,25 @@ async fn a_restricted_key_manager_is_restricted_by_id_and_by_name() {
 }
 
 #[tokio::test]
+async fn a_key_manager_that_is_open_to_no_organization_is_nobodys() {
+    let installation = Installation::start().await;
+    let mut settings = key_manager_settings("closed");
+    settings.allowed_organizations = vec!["NONE".to_owned()];
+    let key_managers = installation.control.key_managers();
+    key_managers.create(&admin(), settings).await.unwrap();
+    assert!(key_managers.visible_to(&ann()).await.unwrap().is_empty());
+    let application = installation.creates_application(&ann()).await;
+    let mappings = installation.control.key_mappings();
+    let refused = mappings
+        .generate(&ann(), application.id, production_keys("closed"))
+        .await;
+    assert_eq!(
+        not_possible(refused.unwrap_err()),
+        NotPossible::KeyManagerRestricted
+    );
+}
+
+#[tokio::test]
 async fn an_unknown_or_disabled_key_manager_is_not_registered() {
     let installation = Installation::start().await;
     let mut off = key_manager_settings("off");
