@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 use axum::Json;
 use axum::response::{IntoResponse, Response};
-use control::error::{Error, NotPossible, Noun};
+use control::error::{Error, NotPossible, Noun, chain};
 use domain::Invalid;
 use domain::provider_failure::{FailureClass, ProviderFailure};
 use http::{HeaderValue, StatusCode, header};
@@ -158,7 +158,7 @@ impl From<Error> for Problem {
             Error::NotPossible(reason) => not_possible(&reason),
             Error::KeyManager(failure) => provider_failure(&failure),
             Error::Internal(source) => {
-                tracing::error!(error = %error_chain(&*source), "a request failed inside");
+                tracing::error!(error = %chain(&*source), "a request failed inside");
                 Self::internal()
             }
         }
@@ -218,7 +218,7 @@ fn in_use(noun: Noun, reason: String) -> Problem {
     Problem::new(status, code, message, reason)
 }
 
-/// WSO2 tells apart what is wrong with a key manager or with a developer's properties by code.
+/// 400 with every field that is wrong.
 fn invalid_input(invalid: &Invalid) -> Problem {
     Problem::bad_request(invalid.to_string()).with_fields(invalid)
 }
@@ -319,17 +319,6 @@ pub(crate) fn describe(failure: &ProviderFailure) -> String {
     }
     if let Some(request_id) = &failure.request_id {
         let _ = write!(text, " (request id {request_id})");
-    }
-    text
-}
-
-/// The error and its causes in one line.
-fn error_chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        let _ = write!(text, ": {inner}");
-        cause = inner.source();
     }
     text
 }
