@@ -140,12 +140,21 @@ fn announce(running: &RunningEmulator) -> io::Result<()> {
         "  Discovery            {base}/{tenant}/v2.0/.well-known/openid-configuration"
     )?;
     writeln!(out, "  Control API          {base}/_emulator")?;
+    writeln!(out, "  Pages                {base}/_portal/")?;
     writeln!(
         out,
         "  Administrator        {} {}",
         administrator.client_id,
         administrator.expose_secret()
     )?;
+    for person in running.people() {
+        writeln!(
+            out,
+            "  Person               {} {}",
+            person.user_principal_name,
+            person.expose_password()
+        )?;
+    }
     out.flush()
 }
 

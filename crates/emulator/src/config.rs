@@ -61,7 +61,7 @@ pub struct UserSeed {
     pub user_principal_name: String,
     /// What pages call them.
     pub display_name: String,
-    /// The password; random and unknown without.
+    /// The password; random without, and then shown at the start.
     #[serde(default)]
     pub password: Option<String>,
     /// Directory roles by display name.

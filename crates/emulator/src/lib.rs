@@ -34,5 +34,5 @@ pub use journal::{export_folder, import_folder};
 pub use random::Random;
 pub use replica::{Delay, ReplicationDelays, TokenServiceDelays, WriteDelays};
 pub use running::{Emulator, RunningEmulator, StartError};
-pub use seed::AdministratorCredentials;
+pub use seed::{AdministratorCredentials, PersonCredentials};
 pub use tls::DevelopmentAuthority;

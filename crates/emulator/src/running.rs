@@ -11,7 +11,7 @@ use crate::{
     clock::Clock,
     config::EmulatorConfig,
     control_api, discovery, graph, pages, passage,
-    seed::AdministratorCredentials,
+    seed::{AdministratorCredentials, PersonCredentials},
     state::State,
     tls::{DevelopmentAuthority, Server, server_config},
     token_service,
@@ -118,6 +118,11 @@ impl RunningEmulator {
             .administrators()
             .first()
             .expect("a start without a tenant was refused")
+    }
+
+    /// The people of the configured tenants for whom the configuration gives no password.
+    pub fn people(&self) -> &[PersonCredentials] {
+        self.state.people()
     }
 
     /// The emulated time.

@@ -5,7 +5,7 @@ use std::{fs, io, io::Write as _, path::Path};
 
 use jiff::{SignedDuration, Timestamp};
 use secrecy::{ExposeSecret, SecretString};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use uuid::Uuid;
 
 use crate::{
@@ -19,7 +19,8 @@ use crate::{
     state::State,
 };
 
-const FILE_NAME: &str = "administrators.json";
+const ADMINISTRATORS_FILE: &str = "administrators.json";
+const PEOPLE_FILE: &str = "people.json";
 
 /// What the administrator application may do at Graph.
 const ADMINISTRATOR_ROLES: [&str; 5] = [
@@ -46,6 +47,33 @@ pub struct AdministratorCredentials {
     pub client_secret: SecretString,
 }
 
+/// The password of a person for whom the configuration gives none.
+#[derive(Clone, Debug)]
+pub struct PersonCredentials {
+    /// The tenant they belong to.
+    pub tenant_id: Uuid,
+    /// The name to sign in with.
+    pub user_principal_name: String,
+    /// The password.
+    pub password: SecretString,
+}
+
+/// What a tenant begins with and nobody else knows.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Planted {
+    pub(crate) administrators: Vec<AdministratorCredentials>,
+    pub(crate) people: Vec<PersonCredentials>,
+}
+
+/// How the data folder keeps a person's credentials.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct KeptPerson {
+    tenant_id: Uuid,
+    user_principal_name: String,
+    password: String,
+}
+
 /// How the data folder keeps an administrator's credentials.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -56,38 +84,33 @@ struct KeptAdministrator {
 }
 
 /// Creates the configured tenants in an empty directory. In a kept one, finds their administrators
-/// again (their secrets are in the data folder's `administrators.json`), or gives each tenant of an
-/// imported one an administrator.
-pub(crate) fn plant_all(
-    config: &EmulatorConfig,
-    state: &State,
-) -> io::Result<Vec<AdministratorCredentials>> {
-    let file = config
-        .data_folder
-        .as_ref()
-        .map(|folder| folder.join(FILE_NAME));
-    if let Some(kept) = file.as_deref().map(read).transpose()?.flatten() {
+/// and people again (their secrets are in the data folder's `administrators.json` and
+/// `people.json`), or gives each tenant of an imported one an administrator.
+pub(crate) fn plant_all(config: &EmulatorConfig, state: &State) -> io::Result<Planted> {
+    let folder = config.data_folder.as_deref();
+    if let Some(kept) = folder.map(read).transpose()?.flatten() {
         return Ok(kept);
     }
     let now = state.now();
     let (random, existing) = (&state.random, tenants(state));
     let (planted, _) = state.write(|transaction| {
+        let mut planted = Planted::default();
         if existing.is_empty() {
-            let seeds = config.tenants.iter();
-            return seeds
-                .map(|seed| plant(seed, transaction, random, now))
-                .collect::<Vec<_>>();
+            for seed in &config.tenants {
+                let (administrator, people) = plant(seed, transaction, random, now);
+                planted.administrators.push(administrator);
+                planted.people.extend(people);
+            }
         }
-        existing
-            .iter()
-            .map(|tenant| {
-                let (id, secret) = (random.uuid(), new_secret(random));
-                plant_administrator(transaction, tenant, id, secret, random, now)
-            })
-            .collect()
+        for tenant in &existing {
+            let (id, secret) = (random.uuid(), new_secret(random));
+            let administrator = plant_administrator(transaction, tenant, id, secret, random, now);
+            planted.administrators.push(administrator);
+        }
+        planted
     });
-    if let Some(file) = file {
-        keep(&file, &planted)?;
+    if let Some(folder) = folder {
+        keep(folder, &planted)?;
     }
     Ok(planted)
 }
@@ -100,13 +123,14 @@ fn tenants(state: &State) -> Vec<Tenant> {
         .collect()
 }
 
-/// Creates a tenant. Returns the credentials of its administrator application.
+/// Creates a tenant. Returns the credentials of its administrator application, and the passwords that
+/// were made up here.
 pub(crate) fn plant(
     seed: &TenantSeed,
     transaction: &mut Transaction<'_>,
     random: &Random,
     now: Timestamp,
-) -> AdministratorCredentials {
+) -> (AdministratorCredentials, Vec<PersonCredentials>) {
     let tenant_id = seed.id.unwrap_or_else(|| random.uuid());
     let tenant = transaction.put(Tenant {
         id: tenant_id,
@@ -115,8 +139,18 @@ pub(crate) fn plant(
         profile: seed.profile,
         policies: TenantPolicies::default(),
     });
+    let mut people = Vec::new();
     for user in &seed.users {
-        transaction.put(person(user, tenant_id, random));
+        let password = user.password.clone().unwrap_or_else(|| {
+            let password = new_secret(random);
+            people.push(PersonCredentials {
+                tenant_id,
+                user_principal_name: user.user_principal_name.clone(),
+                password: SecretString::from(password.clone()),
+            });
+            password
+        });
+        transaction.put(person(user, &password, tenant_id, random));
     }
     let client_id = seed
         .administrator_client_id
@@ -125,7 +159,8 @@ pub(crate) fn plant(
         .administrator_client_secret
         .clone()
         .unwrap_or_else(|| new_secret(random));
-    plant_administrator(transaction, &tenant, client_id, secret, random, now)
+    let administrator = plant_administrator(transaction, &tenant, client_id, secret, random, now);
+    (administrator, people)
 }
 
 /// Creates a tenant's administrator application, and Microsoft Graph where it is missing.
@@ -198,41 +233,69 @@ pub(crate) fn new_secret(random: &Random) -> String {
     format!("{head}{digit}Q~{tail}")
 }
 
-/// The kept administrators; `None` when none were kept, as in an imported directory.
-fn read(file: &Path) -> io::Result<Option<Vec<AdministratorCredentials>>> {
-    let kept: Vec<KeptAdministrator> = match fs::read(file) {
-        Ok(bytes) => serde_json::from_slice(&bytes)?,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error),
+/// What was kept; `None` when no administrators were, as in an imported directory.
+fn read(folder: &Path) -> io::Result<Option<Planted>> {
+    let Some(administrators) = read_list::<KeptAdministrator>(&folder.join(ADMINISTRATORS_FILE))?
+    else {
+        return Ok(None);
     };
-    let credentials = kept.into_iter().map(|one| AdministratorCredentials {
-        tenant_id: one.tenant_id,
-        client_id: one.client_id,
-        client_secret: SecretString::from(one.client_secret),
-    });
-    Ok(Some(credentials.collect()))
-}
-
-fn keep(file: &Path, administrators: &[AdministratorCredentials]) -> io::Result<()> {
-    let kept: Vec<_> = administrators
-        .iter()
-        .map(|one| KeptAdministrator {
+    let people = read_list::<KeptPerson>(&folder.join(PEOPLE_FILE))?.unwrap_or_default();
+    let administrators = administrators
+        .into_iter()
+        .map(|one| AdministratorCredentials {
             tenant_id: one.tenant_id,
             client_id: one.client_id,
-            client_secret: one.expose_secret().to_owned(),
-        })
-        .collect();
+            client_secret: SecretString::from(one.client_secret),
+        });
+    let people = people.into_iter().map(|one| PersonCredentials {
+        tenant_id: one.tenant_id,
+        user_principal_name: one.user_principal_name,
+        password: SecretString::from(one.password),
+    });
+    Ok(Some(Planted {
+        administrators: administrators.collect(),
+        people: people.collect(),
+    }))
+}
+
+fn read_list<T: DeserializeOwned>(file: &Path) -> io::Result<Option<Vec<T>>> {
+    match fs::read(file) {
+        Ok(bytes) => Ok(Some(serde_json::from_slice(&bytes)?)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Administrators last: a folder that has them has everything.
+fn keep(folder: &Path, planted: &Planted) -> io::Result<()> {
+    let people = planted.people.iter().map(|one| KeptPerson {
+        tenant_id: one.tenant_id,
+        user_principal_name: one.user_principal_name.clone(),
+        password: one.expose_password().to_owned(),
+    });
+    write_list(&folder.join(PEOPLE_FILE), &people.collect::<Vec<_>>())?;
+    let administrators = planted.administrators.iter().map(|one| KeptAdministrator {
+        tenant_id: one.tenant_id,
+        client_id: one.client_id,
+        client_secret: one.expose_secret().to_owned(),
+    });
+    write_list(
+        &folder.join(ADMINISTRATORS_FILE),
+        &administrators.collect::<Vec<_>>(),
+    )
+}
+
+fn write_list<T: Serialize>(file: &Path, list: &[T]) -> io::Result<()> {
     let mut options = fs::OpenOptions::new();
     options.write(true).create(true).truncate(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     options
         .open(file)?
-        .write_all(&serde_json::to_vec_pretty(&kept)?)
+        .write_all(&serde_json::to_vec_pretty(list)?)
 }
 
-fn person(seed: &UserSeed, tenant_id: Uuid, random: &Random) -> User {
-    let password = seed.password.clone().unwrap_or_else(|| new_secret(random));
+fn person(seed: &UserSeed, password: &str, tenant_id: Uuid, random: &Random) -> User {
     User {
         id: random.uuid(),
         tenant_id,
@@ -243,7 +306,7 @@ fn person(seed: &UserSeed, tenant_id: Uuid, random: &Random) -> User {
         given_name: None,
         surname: None,
         directory_roles: seed.directory_roles.clone(),
-        password_hash: PasswordCredential::hash_of(&password),
+        password_hash: PasswordCredential::hash_of(password),
     }
 }
 
@@ -251,5 +314,12 @@ impl AdministratorCredentials {
     /// The secret's text, for the program that prints it.
     pub fn expose_secret(&self) -> &str {
         self.client_secret.expose_secret()
+    }
+}
+
+impl PersonCredentials {
+    /// The password's text, for the program that prints it.
+    pub fn expose_password(&self) -> &str {
+        self.password.expose_secret()
     }
 }

@@ -24,7 +24,7 @@ use crate::{
     keys::KeyRing,
     random::Random,
     replica::{Place, ReplicationDelays, View},
-    seed::{self, AdministratorCredentials},
+    seed::{self, AdministratorCredentials, PersonCredentials},
     token_service::SignIns,
 };
 
@@ -57,6 +57,8 @@ pub(crate) struct State {
     base_url: String,
     /// The seeded tenants' administrator applications, in the order of the configuration.
     administrators: Vec<AdministratorCredentials>,
+    /// The people of the seeded tenants whose passwords were made up.
+    people: Vec<PersonCredentials>,
 }
 
 impl State {
@@ -102,8 +104,10 @@ impl State {
             journal,
             base_url,
             administrators: Vec::new(),
+            people: Vec::new(),
         };
-        state.administrators = seed::plant_all(config, &state)?;
+        let planted = seed::plant_all(config, &state)?;
+        (state.administrators, state.people) = (planted.administrators, planted.people);
         for rule in &config.faults {
             let id = state.request_random.uuid();
             state
@@ -123,6 +127,11 @@ impl State {
     /// The seeded tenants' administrator applications.
     pub(crate) fn administrators(&self) -> &[AdministratorCredentials] {
         &self.administrators
+    }
+
+    /// The people of the seeded tenants whose passwords were made up.
+    pub(crate) fn people(&self) -> &[PersonCredentials] {
+        &self.people
     }
 
     /// The current instant in whole seconds, as Graph and the token service show time.

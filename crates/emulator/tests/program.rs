@@ -16,25 +16,41 @@ fn text(output: &Output) -> (String, String) {
     (text(&output.stdout), text(&output.stderr))
 }
 
-#[test]
-fn it_serves_on_a_free_port_and_prints_where() {
-    let folder = tempfile::tempdir().unwrap();
-    let data = folder.path().to_str().unwrap();
+/// Starts the program, which answers, reads what it prints, and stops it.
+fn lines_at_start(data: &str) -> Vec<String> {
     let mut child = program(&["--port", "0", "--data", data])
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let first = lines.next().unwrap().unwrap();
-    let port = first.rsplit(':').next().unwrap().parse::<u16>().unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let lines: Vec<_> = lines.take(8).map(|line| line.unwrap()).collect();
+    let port: u16 = lines[0].rsplit(':').next().unwrap().parse().unwrap();
     assert!(std::net::TcpStream::connect(("127.0.0.1", port)).is_ok());
-    let rest: Vec<_> = lines.by_ref().take(5).map(|line| line.unwrap()).collect();
-    assert!(
-        rest.iter().any(|line| line.contains("/oauth2/v2.0/token")),
-        "{rest:?}"
-    );
     child.kill().unwrap();
     child.wait().unwrap();
+    lines
+}
+
+#[test]
+fn it_serves_on_a_free_port_and_prints_where() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().to_str().unwrap();
+    let first = lines_at_start(data);
+    let port = first[0].rsplit(':').next().unwrap();
+    assert!(port.parse::<u16>().is_ok(), "{first:?}");
+    for part in ["/oauth2/v2.0/token", "/_emulator", "/_portal/"] {
+        assert!(first.iter().any(|line| line.contains(part)), "{first:?}");
+    }
+    let secrets = |lines: &[String]| lines[lines.len() - 2..].to_vec();
+    assert!(secrets(&first)[0].contains("Administrator "));
+    assert!(secrets(&first)[1].contains("admin@fabrikamlab.onmicrosoft.com "));
+    assert_eq!(secrets(&lines_at_start(data)), secrets(&first));
+    #[cfg(unix)]
+    for file in ["administrators.json", "people.json"] {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode = std::fs::metadata(folder.path().join(file)).unwrap();
+        assert_eq!(mode.permissions().mode() & 0o777, 0o600, "{file}");
+    }
 
     let exported = program(&["export", "--data", data]).output().unwrap();
     assert!(exported.status.success());

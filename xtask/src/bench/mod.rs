@@ -1,5 +1,6 @@
 //! Benchmarks: ratios between things measured side by side in one run, never absolute promises.
 
+mod emulator;
 mod report;
 mod startup;
 
@@ -9,6 +10,8 @@ use clap::ValueEnum;
 pub(crate) enum Bench {
     /// Time to ready and idle memory of emulator, control plane and gateway in one process.
     Startup,
+    /// Requests to the emulator that holds ten thousand applications, and its memory.
+    Emulator,
 }
 
 /// Runs the given benchmarks, or all.
@@ -21,6 +24,7 @@ pub(crate) fn run(wanted: &[Bench]) -> Result<(), String> {
     for bench in benches {
         let report = match bench {
             Bench::Startup => startup::run()?,
+            Bench::Emulator => emulator::run()?,
         };
         report.print();
         report.write()?;

@@ -32,6 +32,8 @@ pub(crate) struct Case {
     pub(crate) median: f64,
     pub(crate) min: f64,
     pub(crate) max: f64,
+    /// What 99 of 100 samples do not exceed.
+    pub(crate) p99: f64,
     pub(crate) baseline: String,
     pub(crate) ratio: f64,
 }
@@ -52,6 +54,7 @@ impl Case {
             median: median(samples),
             min: samples.iter().copied().fold(f64::INFINITY, f64::min),
             max: samples.iter().copied().fold(f64::NEG_INFINITY, f64::max),
+            p99: p99(samples),
             baseline: baseline.to_owned(),
             ratio: median(samples) / median_of_baseline,
         }
@@ -73,17 +76,18 @@ impl Report {
             self.name, self.machine.cpu, self.machine.cores
         );
         println!(
-            "{:<28} {:<26} {:>10} {:>10} {:>10} {:<6} {:>7}  baseline",
-            "case", "subject", "median", "min", "max", "unit", "ratio"
+            "{:<28} {:<26} {:>10} {:>10} {:>10} {:>10} {:<6} {:>7}  baseline",
+            "case", "subject", "median", "min", "max", "p99", "unit", "ratio"
         );
         for case in &self.cases {
             println!(
-                "{:<28} {:<26} {:>10.2} {:>10.2} {:>10.2} {:<6} {:>7.2}  {}",
+                "{:<28} {:<26} {:>10.2} {:>10.2} {:>10.2} {:>10.2} {:<6} {:>7.2}  {}",
                 case.name,
                 case.subject,
                 case.median,
                 case.min,
                 case.max,
+                case.p99,
                 case.unit,
                 case.ratio,
                 case.baseline
@@ -145,6 +149,13 @@ fn median(samples: &[f64]) -> f64 {
     }
 }
 
+fn p99(samples: &[f64]) -> f64 {
+    let mut sorted = samples.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let rank = (sorted.len() * 99).div_ceil(100);
+    sorted[rank.max(1) - 1]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -159,5 +170,12 @@ mod tests {
         );
         assert!((case.median - 2.0).abs() < f64::EPSILON);
         assert!((case.ratio - 0.5).abs() < f64::EPSILON);
+    }
+
+    #[test]
+    fn one_sample_in_a_hundred_may_exceed_the_p99() {
+        let samples: Vec<f64> = (1..=200).rev().map(f64::from).collect();
+        assert!((p99(&samples) - 198.0).abs() < f64::EPSILON);
+        assert!((p99(&[4.0]) - 4.0).abs() < f64::EPSILON);
     }
 }

@@ -68,14 +68,24 @@ pub(super) async fn add_tenant(
         ));
     }
     let now = state.now();
-    let (administrator, _) =
+    let ((administrator, people), _) =
         state.write(|transaction| seed::plant(&wanted, transaction, &state.random, now));
+    let people: Vec<_> = people
+        .iter()
+        .map(|person| {
+            json!({
+                "userPrincipalName": person.user_principal_name,
+                "password": person.expose_password(),
+            })
+        })
+        .collect();
     Ok((
         StatusCode::CREATED,
         Json(json!({
             "tenantId": administrator.tenant_id,
             "administratorClientId": administrator.client_id,
             "administratorClientSecret": administrator.expose_secret(),
+            "people": people,
         })),
     ))
 }

@@ -50,6 +50,25 @@ pub(crate) struct TenantPolicies {
     pub(crate) objects_per_tenant: Option<u32>,
     /// Whether Microsoft's default App ID URI rule holds (on unless set to false).
     pub(crate) identifier_uri_rule: Option<bool>,
+    /// Which applications may not have tokens for themselves.
+    pub(crate) workload_conditional_access: WorkloadConditionalAccess,
+}
+
+/// Conditional Access for workload identities: applications of the tenant that are blocked.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(crate) struct WorkloadConditionalAccess {
+    /// Whether every application of the tenant is blocked.
+    pub(crate) blocks_all: bool,
+    /// The client ids of those that are blocked.
+    pub(crate) blocked_clients: Vec<Uuid>,
+}
+
+impl WorkloadConditionalAccess {
+    /// Whether the application may not have tokens.
+    pub(crate) fn blocks(&self, app_id: Uuid) -> bool {
+        self.blocks_all || self.blocked_clients.contains(&app_id)
+    }
 }
 
 /// `policies/defaultAppManagementPolicy`: which credentials applications may have.

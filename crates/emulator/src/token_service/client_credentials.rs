@@ -31,6 +31,12 @@ pub(crate) async fn answer(
         return Err(Refusal::NoClientCredential);
     }
     let principal = client.enabled_principal(&tenant)?;
+    // Such policies cover the tenant's own applications, not those of other tenants.
+    if client.application.tenant_id == tenant.id
+        && tenant.policies.workload_conditional_access.blocks(app_id)
+    {
+        return Err(Refusal::BlockedByPolicy);
+    }
     let resource = Resource::find(state, &tenant, named)?;
     let roles = granted_roles(state, &client, &resource)?;
     let validity = Validity::draw(state, &tenant);

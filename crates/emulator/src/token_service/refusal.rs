@@ -89,6 +89,10 @@ pub(crate) enum Refusal {
         resource: String,
         resource_name: String,
     },
+    #[error(
+        "Access has been blocked by Conditional Access policies. The access policy does not allow token issuance."
+    )]
+    BlockedByPolicy,
     #[error(transparent)]
     Assertion(#[from] AssertionRefusal),
     #[error(transparent)]
@@ -202,6 +206,7 @@ impl Refusal {
             Self::MalformedTenant(_) => class(900_023, bad_request, "invalid_request"),
             Self::TenantNeeded { .. } => class(50_194, bad_request, "invalid_request"),
             Self::NotAssigned { .. } => class(501_051, bad_request, "invalid_grant"),
+            Self::BlockedByPolicy => class(53_003, bad_request, "invalid_grant"),
             Self::Assertion(refusal) => {
                 let (code, status, error) = refusal.class();
                 class(code, status, error)

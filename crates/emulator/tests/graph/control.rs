@@ -1,9 +1,9 @@
 //! The control API: clock, faults, audit, export, tenants, keys.
 
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::laboratory::Laboratory;
+use crate::laboratory::{Caller, Laboratory};
 
 #[tokio::test]
 async fn a_fault_answers_instead_of_graph_and_says_when_to_retry() {
@@ -321,6 +321,84 @@ async fn signing_keys_are_added_switched_and_retired() {
         )
         .await
         .expect(409);
+}
+
+#[tokio::test]
+async fn an_emergency_replaces_every_key_and_ends_every_token() {
+    let laboratory = Laboratory::start().await;
+    let document = format!(
+        "{}/{}/discovery/v2.0/keys",
+        laboratory.running.base_url(),
+        laboratory.running.tenant_id()
+    );
+    let published = async || {
+        let answer = laboratory.http.get(&document).send().await.unwrap();
+        let keys: Value = answer.json().await.unwrap();
+        let keys = keys["keys"].as_array().unwrap().clone();
+        keys.iter()
+            .map(|key| key["kid"].as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    let before = published().await;
+    laboratory.get("/applications").await.expect(200);
+    let replaced = laboratory
+        .control(Method::POST, "/keys/replace-all", None)
+        .await
+        .expect(200);
+    let after = published().await;
+    assert!(after.len() >= 2 && after.contains(&replaced.text("/signing")));
+    assert!(after.iter().all(|kid| !before.contains(kid)), "{after:?}");
+    laboratory
+        .get("/applications")
+        .await
+        .refuses(401, "InvalidAuthenticationToken", "");
+    let secret = laboratory.running.administrator().expose_secret();
+    let fresh = Caller {
+        token: laboratory
+            .graph_token(&laboratory.administrator.app_id, secret)
+            .await,
+        ..laboratory.administrator.clone()
+    };
+    laboratory
+        .call_with(&fresh, Method::GET, "/applications", &[], None)
+        .await
+        .expect(200);
+}
+
+#[tokio::test]
+async fn conditional_access_blocks_an_application_until_it_is_lifted() {
+    let laboratory = Laboratory::start().await;
+    let client = laboratory
+        .post(
+            "/applications",
+            json!({ "displayName": "x", "passwordCredentials": [{}] }),
+        )
+        .await
+        .expect(201);
+    let (id, secret) = (
+        client.text("/appId"),
+        client.text("/passwordCredentials/0/secretText"),
+    );
+    laboratory
+        .post("/servicePrincipals", json!({ "appId": id }))
+        .await
+        .expect(201);
+    let tenant = laboratory.running.tenant_id();
+    for (blocked, status) in [(json!([id]), 400), (json!([]), 200)] {
+        laboratory
+            .control(
+                Method::PUT,
+                &format!("/tenants/{tenant}/policies"),
+                Some(json!({ "workloadConditionalAccess": { "blockedClients": blocked } })),
+            )
+            .await
+            .expect(204);
+        let answer = laboratory
+            .token(&id, &secret, &format!("{id}/.default"))
+            .await;
+        let answer = answer.expect(status);
+        assert_eq!(status == 400, answer.body["error_codes"] == json!([53003]));
+    }
 }
 
 #[tokio::test]

@@ -7,13 +7,16 @@
 
 mod application;
 mod batch;
+mod contract;
 mod control;
+mod delegated;
 mod error_catalogue;
 mod federated_identity_credential;
 mod invariants;
 mod laboratory;
 mod persistence;
 mod query;
+mod random_requests;
 mod replication;
 mod secret;
 mod service_principal;

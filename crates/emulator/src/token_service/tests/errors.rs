@@ -101,6 +101,25 @@ async fn a_missing_service_principal_is_7000229_and_a_disabled_one_7000112() {
 }
 
 #[tokio::test]
+async fn an_application_that_conditional_access_blocks_is_53003() {
+    let world = World::new();
+    let (blocked, other) = (world.client("blocked"), world.client("other"));
+    world.change_tenant(|tenant| {
+        tenant.policies.workload_conditional_access.blocked_clients = vec![blocked.app_id];
+    });
+    world
+        .own_token(&blocked)
+        .await
+        .assert_refused(400, "invalid_grant", 53_003);
+    assert_eq!(world.own_token(&other).await.status, 200);
+    world.change_tenant(|tenant| tenant.policies.workload_conditional_access.blocks_all = true);
+    world
+        .own_token(&other)
+        .await
+        .assert_refused(400, "invalid_grant", 53_003);
+}
+
+#[tokio::test]
 async fn unknown_resources_are_500011() {
     let world = World::new();
     let client = world.client("orders");

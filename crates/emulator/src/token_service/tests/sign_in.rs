@@ -1,5 +1,7 @@
 //! People who sign in: authorization code with PKCE, refresh, device code, password.
 
+mod refusals;
+
 use std::collections::BTreeMap;
 
 use base64::Engine as _;
