@@ -4,10 +4,12 @@
 //! that a form was sent by one of our own pages; what a form does is done through Graph.
 
 mod application;
+mod consent;
 mod credentials;
 mod enterprise;
 mod form;
 mod frame;
+mod permission_choice;
 mod permissions;
 mod registrations;
 mod session;
@@ -64,10 +66,10 @@ pub(crate) fn router(state: &Arc<State>) -> Router<Arc<State>> {
         .route("/permissions", get(permissions::show))
         .route(
             "/permissions/add",
-            get(permissions::show_add).post(permissions::add),
+            get(permission_choice::show).post(permission_choice::add),
         )
         .route("/permissions/remove", post(permissions::remove))
-        .route("/permissions/consent", post(permissions::consent));
+        .route("/permissions/consent", post(consent::grant));
     let pages = Router::new()
         .route("/_portal/", get(tenant::list))
         .route("/_portal/{tenant}/", get(tenant::overview))

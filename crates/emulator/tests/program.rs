@@ -1,5 +1,10 @@
 //! The program `entra-emulator`, as people run it.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a helper of a test fails the test by panicking"
+)]
+
 use std::{
     io::{BufRead as _, BufReader},
     process::{Command, Output, Stdio},

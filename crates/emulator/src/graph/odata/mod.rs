@@ -1,6 +1,7 @@
 //! OData as far as Graph's directory understands it: query options, `$filter`, `$search`, paging.
 
 mod filter;
+mod filter_parser;
 mod lexer;
 mod page;
 mod query;
