@@ -10,7 +10,7 @@ use super::{
     error::GraphError,
     path::Segment,
     permission::Action,
-    request::{Answer, Outcome, Request},
+    request::{Answer, Outcome, Request, object},
     schema::shorten,
     service_principal::{self, ServicePrincipalKey},
     types,
@@ -267,8 +267,5 @@ fn represent(assignment: &AppRoleAssignment) -> Map<String, Value> {
         "resourceDisplayName": assignment.resource_display_name,
         "resourceId": assignment.resource_id,
     });
-    match shown {
-        Value::Object(map) => map,
-        _ => Map::new(),
-    }
+    object(shown)
 }

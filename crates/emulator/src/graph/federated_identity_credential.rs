@@ -10,7 +10,7 @@ use super::{
     error::GraphError,
     path::{Key, Segment},
     permission::Action,
-    request::{Answer, Outcome, Request},
+    request::{Answer, Outcome, Request, object},
     schema::shorten,
     types,
 };
@@ -267,8 +267,5 @@ fn represent(credential: &FederatedIdentityCredential) -> Map<String, Value> {
         "audiences": credential.audiences,
         "description": credential.description,
     });
-    match shown {
-        Value::Object(map) => map,
-        _ => Map::new(),
-    }
+    object(shown)
 }

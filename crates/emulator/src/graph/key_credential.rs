@@ -14,7 +14,7 @@ use super::{
     application::{self, ApplicationKey},
     error::GraphError,
     password,
-    request::{Answer, Outcome, Request},
+    request::{Answer, Outcome, Request, object},
     schema, types,
 };
 use crate::{
@@ -135,10 +135,7 @@ pub(super) fn represent(credential: &KeyCredential, key: Option<&str>) -> Map<St
         "type": credential.r#type,
         "usage": credential.usage,
     });
-    match shown {
-        Value::Object(map) => map,
-        _ => Map::new(),
-    }
+    object(shown)
 }
 
 fn read(wanted: &Map<String, Value>, random: &Random) -> Result<KeyCredential, GraphError> {

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::{
     application::{self, ApplicationKey},
     error::{Detail, GraphError},
-    request::{Answer, Outcome, Request},
+    request::{Answer, Outcome, Request, object},
     schema, types,
 };
 use crate::{
@@ -134,10 +134,7 @@ pub(super) fn represent(
         "secretText": secret,
         "startDateTime": credential.start_date_time,
     });
-    match shown {
-        Value::Object(map) => map,
-        _ => Map::new(),
-    }
+    object(shown)
 }
 
 fn issue(

@@ -12,7 +12,7 @@ use super::{
     odata::{Filterable, Operand, SearchMode},
     path::{Key, Segment},
     permission::Action,
-    request::{Answer, Outcome, Request, owned},
+    request::{Answer, Outcome, Request, object, owned},
     schema::shorten,
     service_principal::{self, ServicePrincipalKey},
     types,
@@ -189,10 +189,7 @@ fn represent(grant: &PermissionGrant) -> Map<String, Value> {
         "resourceId": grant.resource_id,
         "scope": grant.scope,
     });
-    match shown {
-        Value::Object(map) => map,
-        _ => Map::new(),
-    }
+    object(shown)
 }
 
 impl Filterable for PermissionGrant {

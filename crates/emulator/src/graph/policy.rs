@@ -7,7 +7,7 @@ use super::{
     error::GraphError,
     path::Segment,
     permission::Action,
-    request::{Answer, Outcome, Request, owned},
+    request::{Answer, Outcome, Request, object, owned},
     schema::shorten,
 };
 use crate::directory::{AppManagementPolicy, Tenant};
@@ -179,8 +179,5 @@ fn represent(tenant: &Tenant) -> Map<String, Value> {
         },
         "servicePrincipalRestrictions": policy.service_principal_restrictions,
     });
-    match shown {
-        Value::Object(map) => map,
-        _ => Map::new(),
-    }
+    object(shown)
 }

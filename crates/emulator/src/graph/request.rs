@@ -272,11 +272,15 @@ pub(crate) fn object_id(text: &str) -> Result<Uuid, GraphError> {
     })
 }
 
-/// An object as a JSON map.
-pub(crate) fn to_map<T: serde::Serialize>(object: &T) -> Map<String, Value> {
-    match serde_json::to_value(object) {
-        Ok(Value::Object(map)) => map,
-        // Entities serialise to objects with string keys.
+/// An entity as a JSON map.
+pub(crate) fn to_map<T: serde::Serialize>(entity: &T) -> Map<String, Value> {
+    object(serde_json::to_value(entity).unwrap_or_default())
+}
+
+/// The map of a JSON object; entities are nothing else.
+pub(crate) fn object(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(map) => map,
         _ => Map::new(),
     }
 }

@@ -12,7 +12,7 @@ use super::{
     odata::{Filterable, Operand, SearchMode},
     path::{Key, Segment},
     permission::Action,
-    request::{Answer, Outcome, Request},
+    request::{Answer, Outcome, Request, object},
     schema::shorten,
 };
 use crate::directory::{Tenant, User};
@@ -98,10 +98,7 @@ pub(super) fn represent(user: &User) -> Map<String, Value> {
         "surname": user.surname,
         "userPrincipalName": user.user_principal_name,
     });
-    match shown {
-        Value::Object(map) => map,
-        _ => Map::new(),
-    }
+    object(shown)
 }
 
 fn represent_organization(tenant: &Tenant) -> Map<String, Value> {
@@ -121,10 +118,7 @@ fn represent_organization(tenant: &Tenant) -> Map<String, Value> {
         "tenantType": if tenant.profile == crate::CloudProfile::ExternalId { "CIAM" } else { "AAD" },
         "verifiedDomains": domains,
     });
-    match shown {
-        Value::Object(map) => map,
-        _ => Map::new(),
-    }
+    object(shown)
 }
 
 fn read_only(request: &Request<'_>, rest: &[Segment]) -> Result<(), GraphError> {

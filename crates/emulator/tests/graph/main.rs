@@ -14,6 +14,7 @@ mod error_catalogue;
 mod federated_identity_credential;
 mod invariants;
 mod laboratory;
+mod limits;
 mod persistence;
 mod query;
 mod random_requests;
