@@ -1,4 +1,5 @@
-//! Throttling by resource units and writes, per application and tenant (entra.md A.6).
+//! Throttling by resource units and writes: per application in a tenant, and the writes of a tenant and
+//! of an application in all (entra.md A.6).
 
 use std::{
     collections::HashMap,
@@ -14,6 +15,12 @@ use super::Call;
 const UNIT_WINDOW_SECONDS: i64 = 10;
 const WRITE_WINDOW_SECONDS: i64 = 150;
 const WRITES: u32 = 3000;
+/// All applications of a tenant together.
+const TENANT_WINDOW_SECONDS: i64 = 300;
+const TENANT_WRITES: u32 = 18_000;
+/// One application in all tenants together.
+const APPLICATION_WINDOW_SECONDS: i64 = 300;
+const APPLICATION_WRITES: u32 = 70_000;
 /// Applications that are remembered; older windows are forgotten first.
 const MAXIMUM_APPLICATIONS: usize = 10_000;
 
@@ -21,6 +28,15 @@ const MAXIMUM_APPLICATIONS: usize = 10_000;
 #[derive(Debug, Default)]
 pub(crate) struct Throttle {
     used: Mutex<HashMap<(Uuid, Uuid), Used>>,
+    /// Writes of a tenant or of an application: the ids of both never meet.
+    sums: Mutex<HashMap<Uuid, Sum>>,
+}
+
+/// Writes in one window.
+#[derive(Clone, Copy, Debug, Default)]
+struct Sum {
+    window: i64,
+    writes: u32,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -81,6 +97,9 @@ impl Throttle {
                 information: "WriteLimitExceeded",
             };
         }
+        if let Some(refused) = self.sum_up(tenant, app_id, writes, seconds) {
+            return refused;
+        }
         used.units += units;
         used.writes += writes;
         Verdict::Served {
@@ -89,8 +108,48 @@ impl Throttle {
         }
     }
 
+    /// Charges writes to the tenant and to the application, or to neither.
+    fn sum_up(&self, tenant: Uuid, app_id: Uuid, writes: u32, seconds: i64) -> Option<Verdict> {
+        let limits = [
+            (tenant, TENANT_WINDOW_SECONDS, TENANT_WRITES, "Tenant/Write"),
+            (
+                app_id,
+                APPLICATION_WINDOW_SECONDS,
+                APPLICATION_WRITES,
+                "Application/Write",
+            ),
+        ];
+        let mut sums = self.sums.lock().unwrap_or_else(PoisonError::into_inner);
+        if sums.len() >= MAXIMUM_APPLICATIONS {
+            let current = seconds.div_euclid(TENANT_WINDOW_SECONDS);
+            sums.retain(|_, sum| sum.window == current);
+        }
+        for (id, length, limit, scope) in limits {
+            let sum = sums.entry(id).or_default();
+            let window = seconds.div_euclid(length);
+            if sum.window != window {
+                *sum = Sum { window, writes: 0 };
+            }
+            if sum.writes + writes > limit {
+                return Some(Verdict::Refused {
+                    retry_after: remaining(seconds, length),
+                    scope,
+                    information: "WriteLimitExceeded",
+                });
+            }
+        }
+        for (id, ..) in limits {
+            sums.entry(id).or_default().writes += writes;
+        }
+        None
+    }
+
     /// Forgets what was used.
     pub(crate) fn reset(&self) {
+        self.sums
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clear();
         self.used
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -198,5 +257,25 @@ mod tests {
             throttle.charge(tenant, Uuid::from_u128(3), 1, 1, 1, at(1520)),
             Verdict::Served { .. }
         ));
+    }
+
+    #[test]
+    fn the_applications_of_a_tenant_and_the_tenants_of_an_application_share_a_limit() {
+        let scope_after = |ids: &mut dyn Iterator<Item = (Uuid, Uuid)>| {
+            let throttle = Throttle::default();
+            let verdicts =
+                ids.map(|(tenant, app)| throttle.charge(tenant, app, 1, 1, 3000, at(1500)));
+            verdicts
+                .filter_map(|verdict| match verdict {
+                    Verdict::Served { .. } => None,
+                    Verdict::Refused { scope, .. } => Some(scope),
+                })
+                .collect::<Vec<_>>()
+        };
+        let one = Uuid::from_u128(1_000_000);
+        let mut tenant = (1..=7).map(|app| (one, Uuid::from_u128(app)));
+        assert_eq!(scope_after(&mut tenant), ["Tenant/Write"]);
+        let mut application = (1..=24).map(|tenant| (Uuid::from_u128(tenant), one));
+        assert_eq!(scope_after(&mut application), ["Application/Write"]);
     }
 }
