@@ -21,6 +21,68 @@ pub(crate) enum Command {
     /// Looks at the settings.
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Lists and changes the accounts that sign in, beside a running node or without one.
+    #[command(subcommand)]
+    Users(UsersCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum UsersCommand {
+    /// Names every user, whether the user may sign in, and the roles.
+    List {
+        #[command(flatten)]
+        settings: Settings,
+    },
+    /// Adds a user; a generated password is printed once.
+    Add {
+        name: String,
+        /// `admin`, `publisher`, `subscriber`, or a label that permissions name; may be given several times.
+        #[arg(long = "role", value_name = "ROLE", required = true)]
+        roles: Vec<String>,
+        #[command(flatten)]
+        password: PasswordSource,
+        #[command(flatten)]
+        settings: Settings,
+    },
+    /// Replaces a password; a generated one is printed once.
+    SetPassword {
+        name: String,
+        #[command(flatten)]
+        password: PasswordSource,
+        #[command(flatten)]
+        settings: Settings,
+    },
+    /// Lets a user sign in again.
+    Enable {
+        name: String,
+        #[command(flatten)]
+        settings: Settings,
+    },
+    /// Keeps a user out; open tokens end at once.
+    Disable {
+        name: String,
+        #[command(flatten)]
+        settings: Settings,
+    },
+}
+
+impl UsersCommand {
+    pub(crate) const fn settings(&self) -> &Settings {
+        match self {
+            Self::List { settings }
+            | Self::Add { settings, .. }
+            | Self::SetPassword { settings, .. }
+            | Self::Enable { settings, .. }
+            | Self::Disable { settings, .. } => settings,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PasswordSource {
+    /// Reads the password from the first line of standard input instead of generating one.
+    #[arg(long)]
+    pub(crate) password_stdin: bool,
 }
 
 #[derive(Debug, Subcommand)]

@@ -2,7 +2,6 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,27 +11,27 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
-use rustls::ServerConfig;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
-use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt;
 
 use crate::shutdown::ShutdownSignal;
+use crate::tls::SharedTls;
 
 const MOST_CONNECTIONS: usize = 4_096;
 const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
 const HEADER_LIMIT: Duration = Duration::from_secs(30);
+/// A peer of an HTTP/2 connection that has gone without a word is noticed after both.
+const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(30);
+const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 const DRAIN_LIMIT: Duration = Duration::from_secs(30);
 
 /// A bound port that does not serve yet.
 pub(crate) struct Bound {
     listener: TcpListener,
-    tls: Option<TlsAcceptor>,
+    tls: Option<SharedTls>,
     address: SocketAddr,
 }
 
@@ -41,7 +40,7 @@ impl Bound {
     pub(crate) async fn bind(
         what: &str,
         address: SocketAddr,
-        tls: Option<TlsAcceptor>,
+        tls: Option<SharedTls>,
     ) -> Result<Self, String> {
         let listener = TcpListener::bind(address).await.map_err(|error| match error.kind() {
             io::ErrorKind::AddrInUse => {
@@ -120,7 +119,7 @@ pub(crate) fn base_url(scheme: &str, address: SocketAddr) -> String {
 async fn serve_connection(
     stream: TcpStream,
     peer: SocketAddr,
-    tls: Option<TlsAcceptor>,
+    tls: Option<SharedTls>,
     router: Router,
     watcher: Watcher,
 ) {
@@ -128,8 +127,8 @@ async fn serve_connection(
     let _ = stream.set_nodelay(true);
     match tls {
         None => serve_http(stream, peer, router, watcher).await,
-        Some(acceptor) => {
-            match tokio::time::timeout(HANDSHAKE_LIMIT, acceptor.accept(stream)).await {
+        Some(tls) => {
+            match tokio::time::timeout(HANDSHAKE_LIMIT, tls.acceptor().accept(stream)).await {
                 Ok(Ok(stream)) => serve_http(stream, peer, router, watcher).await,
                 Ok(Err(error)) => tracing::debug!(%peer, %error, "TLS handshake failed"),
                 Err(_) => tracing::debug!(%peer, "TLS handshake took too long"),
@@ -156,32 +155,12 @@ where
     builder
         .http2()
         .timer(TokioTimer::new())
+        .keep_alive_interval(KEEP_ALIVE_INTERVAL)
+        .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
         .max_concurrent_streams(128);
     let connection = builder
         .serve_connection_with_upgrades(TokioIo::new(stream), TowerToHyperService::new(service));
     if let Err(error) = watcher.watch(connection.into_owned()).await {
         tracing::debug!(%peer, %error, "a connection ended early");
     }
-}
-
-/// TLS from a certificate chain and a key in PEM files; `None` when neither is set.
-pub(crate) fn tls_from_files(
-    certificate: &Path,
-    key: &Path,
-) -> Result<Option<TlsAcceptor>, String> {
-    if certificate.as_os_str().is_empty() {
-        return Ok(None);
-    }
-    let unusable =
-        |file: &Path, error: &dyn std::fmt::Display| format!("{}: {error}", file.display());
-    let chain = CertificateDer::pem_file_iter(certificate)
-        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .map_err(|error| unusable(certificate, &error))?;
-    let key_der = PrivateKeyDer::from_pem_file(key).map_err(|error| unusable(key, &error))?;
-    let mut config = ServerConfig::builder()
-        .with_no_client_auth()
-        .with_single_cert(chain, key_der)
-        .map_err(|error| unusable(certificate, &error))?;
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Ok(Some(TlsAcceptor::from(Arc::new(config))))
 }

@@ -1,5 +1,6 @@
 //! The binary `claviger`: command line, settings, wiring, telemetry, shutdown. It holds no business rules.
 
+mod check;
 mod cli;
 mod config;
 mod demo;
@@ -11,6 +12,8 @@ mod shutdown;
 mod system;
 mod telemetry;
 mod terminal;
+mod tls;
+mod users;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -38,7 +41,7 @@ fn main() -> ExitCode {
 fn run(command: Command) -> Result<(), String> {
     match command {
         Command::Config(ConfigCommand::Check(settings)) => {
-            load(&settings)?;
+            check::check(&load(&settings)?)?;
             say("The settings are valid.");
             Ok(())
         }
@@ -46,6 +49,11 @@ fn run(command: Command) -> Result<(), String> {
             let config = load(&settings)?;
             telemetry::start(config.log.format, &config.log.filter)?;
             runtime()?.block_on(serve::run(config))
+        }
+        Command::Users(command) => {
+            let config = load(command.settings())?;
+            telemetry::start(config.log.format, "warn")?;
+            runtime()?.block_on(users::run(&command, &config))
         }
         Command::Demo(demo) => {
             telemetry::start(config::LogFormat::Text, "warn")?;

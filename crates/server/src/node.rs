@@ -2,10 +2,12 @@
 
 mod explainer;
 mod key_set_source;
+mod monitoring;
 mod snapshot_carrier;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use connectors::contract::ConnectorEnvironment;
@@ -16,7 +18,6 @@ use control::identity::FirstUser;
 use control::{Control, Dependencies, GatewayEnvironment, Settings};
 use domain::{Clock, Random};
 use gateway::{Gateway, GatewayConfig, GatewayDependencies};
-use secrecy::SecretString;
 use store::{Store, StoreConfig};
 use tokio::task::JoinHandle;
 use url::Url;
@@ -24,11 +25,13 @@ use web::{RunningPart, WebSettings};
 
 use self::explainer::GatewayExplainer;
 use self::key_set_source::OutboundKeySets;
+use self::monitoring::Monitored;
 use crate::config::{Config, Outbound, PrivateTargetsSetting};
-use crate::listener::{Bound, base_url, tls_from_files};
+use crate::listener::{Bound, base_url};
 use crate::sealing_key;
 use crate::shutdown::Shutdown;
 use crate::system::{SystemClock, SystemRandom};
+use crate::tls::{PemIdentity, SharedTls, TlsFiles, TlsWatch};
 
 /// How long background work may take to finish at shutdown.
 const STOP_LIMIT: Duration = Duration::from_secs(35);
@@ -50,14 +53,29 @@ impl Node {
         make_folder(&config.data_folder)?;
         let store = open_store(config, &random).await?;
         let http = OutboundHttp::new(outbound(&config.outbound)?).map_err(|error| chain(&error))?;
-        let tls = tls_from_files(
+        let (control_watch, control_identity) = tls_identity(
+            "control plane",
             &config.control.tls_certificate_file,
             &config.control.tls_key_file,
-        )?;
-        let bound = Bound::bind("control plane", config.control.listen, tls).await?;
-        let gateway = start_gateway(config, &clock, &http)?;
+        )?
+        .unzip();
+        let tls = control_identity.as_ref().map(SharedTls::new).transpose()?;
+        let bound = Bound::bind("control plane", config.control.listen, tls.clone()).await?;
+        let (gateway_watch, gateway_identity) = tls_identity(
+            "gateway",
+            &config.gateway.tls_certificate_file,
+            &config.gateway.tls_key_file,
+        )?
+        .unzip();
+        let gateway = start_gateway(config, gateway_identity, &clock, &http)?;
 
         let gateway_url = public_gateway_url(config, &gateway);
+        let has_snapshot = Arc::new(AtomicBool::new(false));
+        let monitored = Monitored {
+            store: Arc::clone(&store),
+            gateway: Arc::downgrade(&gateway),
+            has_snapshot: Arc::clone(&has_snapshot),
+        };
         let control = Control::new(Dependencies {
             store,
             connector_types: Arc::new(Registry::standard()),
@@ -77,19 +95,34 @@ impl Node {
 
         let (shutdown, signal) = Shutdown::new();
         let control_url = bound.url();
-        let router = web::router(control.clone(), web_settings(config, &random, &gateway_url));
-        let tasks = vec![
+        let router = web::router(control.clone(), web_settings(config, &random, &gateway_url))
+            .merge(monitoring::router(monitored));
+        let mut tasks = vec![
             tokio::spawn(snapshot_carrier::carry(
                 control.clone(),
                 Arc::clone(&gateway),
+                has_snapshot,
                 signal.clone(),
             )),
             tokio::spawn({
                 let (control, signal) = (control.clone(), signal.clone());
                 async move { control.jobs().run(signal.wait()).await }
             }),
-            bound.serve(router, signal),
+            bound.serve(router, signal.clone()),
         ];
+        if let (Some(watch), Some(tls)) = (control_watch, tls) {
+            let apply = move |identity: &PemIdentity| tls.replace(identity);
+            tasks.push(tokio::spawn(watch.run(apply, signal.clone())));
+        }
+        if let Some(watch) = gateway_watch {
+            let gateway = Arc::clone(&gateway);
+            let apply = move |identity: &PemIdentity| {
+                gateway
+                    .reload_tls(&gateway_tls(identity))
+                    .map_err(|error| chain(&error))
+            };
+            tasks.push(tokio::spawn(watch.run(apply, signal)));
+        }
         let node = Self {
             control_url,
             gateway_url,
@@ -164,7 +197,7 @@ async fn open_store(config: &Config, random: &Arc<dyn Random>) -> Result<Arc<dyn
         .map_err(|error| chain(&error))
 }
 
-fn outbound(settings: &Outbound) -> Result<OutboundHttpConfig, String> {
+pub(crate) fn outbound(settings: &Outbound) -> Result<OutboundHttpConfig, String> {
     let proxy = match settings.proxy.as_str() {
         "" => None,
         text => Some(
@@ -198,27 +231,53 @@ fn outbound(settings: &Outbound) -> Result<OutboundHttpConfig, String> {
     })
 }
 
+/// The use-cases over the node's database, for the command line: nothing listens and nothing runs behind.
+pub(crate) async fn open_control(config: &Config) -> Result<Control, String> {
+    let random: Arc<dyn Random> = Arc::new(SystemRandom::new());
+    make_folder(&config.data_folder)?;
+    Ok(Control::new(Dependencies {
+        store: open_store(config, &random).await?,
+        connector_types: Arc::new(Registry::standard()),
+        environment: ConnectorEnvironment {
+            http: OutboundHttp::new(outbound(&config.outbound)?).map_err(|error| chain(&error))?,
+            clock: Arc::new(SystemClock),
+            random,
+        },
+        settings: settings(config, &config.gateway.public_url),
+    }))
+}
+
+/// What the files hold now, and the watch that notices when they change.
+fn tls_identity(
+    what: &'static str,
+    certificate: &Path,
+    key: &Path,
+) -> Result<Option<(TlsWatch, PemIdentity)>, String> {
+    let Some(files) = TlsFiles::named(certificate, key) else {
+        return Ok(None);
+    };
+    let watch = TlsWatch::new(what, files.clone());
+    Ok(Some((watch, files.load()?)))
+}
+
+fn gateway_tls(identity: &PemIdentity) -> gateway::TlsIdentity {
+    gateway::TlsIdentity {
+        certificate_chain: identity.certificate_chain.clone(),
+        private_key: identity.private_key.clone(),
+    }
+}
+
 fn start_gateway(
     config: &Config,
+    identity: Option<PemIdentity>,
     clock: &Arc<dyn Clock>,
     http: &OutboundHttp,
 ) -> Result<Arc<Gateway>, String> {
     let settings = &config.gateway;
-    let tls = if settings.tls_certificate_file.as_os_str().is_empty() {
-        None
-    } else {
-        let read = |file: &Path| {
-            std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))
-        };
-        Some(gateway::TlsIdentity {
-            certificate_chain: read(&settings.tls_certificate_file)?,
-            private_key: SecretString::from(read(&settings.tls_key_file)?),
-        })
-    };
     let defaults = GatewayConfig::default();
     let gateway_config = GatewayConfig {
         listen: settings.listen,
-        tls,
+        tls: identity.as_ref().map(gateway_tls),
         workers: (settings.workers > 0).then_some(settings.workers),
         key_set_folder: Some(config.data_folder.join("key-sets")),
         clock_leeway: Duration::from_secs(settings.clock_leeway_seconds),

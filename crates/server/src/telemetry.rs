@@ -6,7 +6,7 @@ use crate::config::LogFormat;
 
 /// Sends log lines to standard error (standard output belongs to what a person asked for). Once a process.
 pub(crate) fn start(format: LogFormat, filter: &str) -> Result<(), String> {
-    let filter = EnvFilter::try_new(filter).map_err(|error| format!("log.filter: {error}"))?;
+    let filter = check_filter(filter)?;
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr);
@@ -15,4 +15,9 @@ pub(crate) fn start(format: LogFormat, filter: &str) -> Result<(), String> {
         LogFormat::Text => builder.try_init(),
     }
     .map_err(|error| error.to_string())
+}
+
+/// The directives understood, or a sentence that says which is not.
+pub(crate) fn check_filter(filter: &str) -> Result<EnvFilter, String> {
+    EnvFilter::try_new(filter).map_err(|error| format!("log.filter: {error}"))
 }

@@ -9,6 +9,7 @@ mod demo;
 mod entra;
 mod http;
 mod key_rotation;
+mod operation;
 mod polling;
 mod postgres;
 mod program;
