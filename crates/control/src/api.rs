@@ -12,6 +12,7 @@ mod visible;
 
 use domain::api::{
     Api, ApiEndpoints, ApiSettings, KeyManagerSelection, LifecycleState, Visibility,
+    validate_definition,
 };
 use domain::id::ApiId;
 use domain::user::Actor;
@@ -132,19 +133,32 @@ impl<'a> Apis<'a> {
         overrides: ImportApi,
     ) -> Result<Api, Error> {
         require(actor, CREATE)?;
-        let settings = blocking::run(move || definition::import(definition, overrides)).await??;
-        self.insert(actor, settings).await
+        validate_definition(&definition)?;
+        let read = move || definition::import(&definition, overrides).map(|it| (it, definition));
+        let (settings, definition) = blocking::run(read).await??;
+        self.insert(actor, settings, &definition).await
     }
 
-    /// Makes an API from its settings. Without a document one is written from the operations; without operations
-    /// they are read from the document.
+    /// Makes an API from its settings; a document is written from the operations.
     pub async fn create(&self, actor: &Actor, settings: ApiSettings) -> Result<Api, Error> {
         require(actor, CREATE)?;
-        let settings = blocking::run(move || definition::complete(settings)).await??;
-        self.insert(actor, settings).await
+        let settings = definition::normalise(settings);
+        settings.validate()?;
+        let write = move || {
+            let definition = openapi::generate(&settings);
+            (settings, definition)
+        };
+        let (settings, definition) = blocking::run(write).await?;
+        validate_definition(&definition)?;
+        self.insert(actor, settings, &definition).await
     }
 
-    async fn insert(&self, actor: &Actor, settings: ApiSettings) -> Result<Api, Error> {
+    async fn insert(
+        &self,
+        actor: &Actor,
+        settings: ApiSettings,
+        definition: &str,
+    ) -> Result<Api, Error> {
         settings.validate()?;
         let now = self.control.clock().now();
         let api = Api {
@@ -158,7 +172,10 @@ impl<'a> Apis<'a> {
         };
         let mut tx = self.control.begin().await?;
         rules::check(&mut *tx, &api.settings).await?;
-        tx.apis().insert(&api).await.map_err(not_stored)?;
+        tx.apis()
+            .insert(&api, definition)
+            .await
+            .map_err(not_stored)?;
         self.finish(tx, actor, "api.create", api.id).await
     }
 
@@ -187,10 +204,11 @@ impl<'a> Apis<'a> {
 
     async fn stored_definition(&self, id: ApiId) -> Result<String, Error> {
         let mut tx = self.control.store().read().await?;
-        Ok(find(&mut *tx, id).await?.settings.definition)
+        find_definition(&mut *tx, id).await
     }
 
-    /// Replaces the settings; name, context and version stay. What gateways serve changes with the next
+    /// Replaces the settings; name, context, version and the document stay. Without operations they are read from
+    /// the document. What gateways serve changes with the next
     /// deployment of a new revision.
     pub async fn update(
         &self,
@@ -199,12 +217,13 @@ impl<'a> Apis<'a> {
         settings: ApiSettings,
     ) -> Result<Api, Error> {
         require(actor, CHANGE)?;
-        let mut settings = settings;
-        if settings.definition.is_empty() {
-            settings.definition = self.stored_definition(id).await?;
+        let mut settings = definition::normalise(settings);
+        if settings.operations.is_empty() {
+            // Reading a document takes a while; not while others wait to write.
+            let definition = self.stored_definition(id).await?;
+            let read = move || definition::take_operations(settings, &definition);
+            settings = blocking::run(read).await??;
         }
-        // Reading a document takes a while; not while others wait to write.
-        let settings = blocking::run(move || definition::complete(settings)).await??;
         let mut tx = self.control.begin().await?;
         let api = find(&mut *tx, id).await?;
         fixed_fields_stay(&api.settings, &settings)?;
@@ -222,7 +241,8 @@ impl<'a> Apis<'a> {
         let document = blocking::run(move || definition::Document::read(definition)).await??;
         let mut tx = self.control.begin().await?;
         let api = find(&mut *tx, id).await?;
-        let settings = document.replace_in(api.settings.clone());
+        let settings = document.describe(api.settings.clone());
+        tx.apis().replace_definition(id, &document.text).await?;
         self.save(tx, actor, api, settings, "api.replace_definition")
             .await
     }
@@ -290,6 +310,12 @@ impl<'a> Apis<'a> {
 
 async fn find(tx: &mut dyn Tx, id: ApiId) -> Result<Api, Error> {
     tx.apis().find(id).await?.ok_or(Error::NotFound(Noun::Api))
+}
+
+/// The document alone.
+async fn find_definition(tx: &mut dyn Tx, id: ApiId) -> Result<String, Error> {
+    let found = tx.apis().definition(id).await?;
+    found.ok_or(Error::NotFound(Noun::Api))
 }
 
 fn not_stored(error: StoreError) -> Error {

@@ -23,7 +23,8 @@ pub struct Api {
     pub version: i64,
 }
 
-/// What a publisher sets; a revision is an immutable copy of this.
+/// What a publisher sets, but for the OpenAPI document, which stands beside it: it is large, and few ask for it.
+/// A revision is an immutable copy of both.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ApiSettings {
     /// 1 to 60 characters; unique together with `version`.
@@ -48,8 +49,6 @@ pub struct ApiSettings {
     /// API-level throttling policy, if one holds for the whole API.
     pub api_throttling_policy: Option<String>,
     pub visibility: Visibility,
-    /// The OpenAPI document as it was given, JSON or YAML; at most 10 MiB.
-    pub definition: String,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -154,6 +153,32 @@ pub enum Visibility {
     Private,
     /// Only those who hold one of these roles.
     Restricted(Vec<RoleName>),
+}
+
+/// Who looks at the developer portal.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Viewer {
+    /// Sees an API whatever its visibility.
+    #[default]
+    All,
+    /// Has not signed in.
+    Anonymous,
+    /// Has signed in and holds these roles.
+    SignedIn(Vec<RoleName>),
+}
+
+impl Viewer {
+    pub fn sees(&self, visibility: &Visibility) -> bool {
+        match (self, visibility) {
+            (Self::All, _) | (_, Visibility::Public) | (Self::SignedIn(_), Visibility::Private) => {
+                true
+            }
+            (Self::Anonymous, _) => false,
+            (Self::SignedIn(held), Visibility::Restricted(roles)) => {
+                roles.iter().any(|role| held.contains(role))
+            }
+        }
+    }
 }
 
 /// WSO2's API lifecycle.
@@ -307,12 +332,7 @@ impl ApiSettings {
             )
             .that(self.operations.len() <= 1_000, "operations", "at most 1000")
             .that(!self.operations.is_empty(), "operations", "at least one")
-            .that(self.scopes.len() <= 500, "scopes", "at most 500")
-            .that(
-                self.definition.len() <= 10 * 1024 * 1024,
-                "definition",
-                "at most 10 MiB",
-            );
+            .that(self.scopes.len() <= 500, "scopes", "at most 500");
         let mut offered = HashSet::new();
         for operation in &self.operations {
             // Of two a gateway takes one, and the other's demands would be for show.
@@ -367,6 +387,17 @@ impl ApiSettings {
         }
         check.finish()
     }
+}
+
+/// An OpenAPI document as it is given, JSON or YAML: at most 10 MiB.
+pub fn validate_definition(definition: &str) -> Result<(), Invalid> {
+    let mut check = Check::default();
+    check.that(
+        definition.len() <= 10 * 1024 * 1024,
+        "definition",
+        "at most 10 MiB",
+    );
+    check.finish()
 }
 
 fn is_context(context: &str) -> bool {

@@ -40,11 +40,13 @@ CREATE TABLE apis (
     context TEXT NOT NULL,
     api_version TEXT NOT NULL,
     settings TEXT NOT NULL,
+    visibility TEXT NOT NULL, -- settings.visibility, for asking by it; its roles stand in api_roles
     lifecycle TEXT NOT NULL,
     last_revision BIGINT NOT NULL, -- the highest revision number that was ever given out
     created_at BIGINT NOT NULL,
     updated_at BIGINT NOT NULL,
     version BIGINT NOT NULL,
+    definition TEXT NOT NULL, -- up to 10 MiB: last, and read by nothing but a question for it
     CONSTRAINT apis_name_version UNIQUE (name, api_version),
     CONSTRAINT apis_context_version UNIQUE (context, api_version)
 );
@@ -57,6 +59,13 @@ CREATE TABLE api_key_managers (
 );
 CREATE INDEX api_key_managers_api ON api_key_managers (api_id);
 
+-- The roles that see a restricted API (settings.visibility).
+CREATE TABLE api_roles (
+    api_id TEXT NOT NULL REFERENCES apis (id) ON DELETE CASCADE,
+    role TEXT NOT NULL,
+    PRIMARY KEY (api_id, role)
+);
+
 CREATE TABLE revisions (
     id TEXT NOT NULL PRIMARY KEY,
     api_id TEXT NOT NULL REFERENCES apis (id) ON DELETE CASCADE,
@@ -64,6 +73,7 @@ CREATE TABLE revisions (
     description TEXT NOT NULL,
     settings TEXT NOT NULL,
     created_at BIGINT NOT NULL,
+    definition TEXT NOT NULL, -- the API's, as it was
     CONSTRAINT revisions_api_number UNIQUE (api_id, number),
     CONSTRAINT revisions_api_id UNIQUE (api_id, id)
 );

@@ -1,7 +1,7 @@
-//! APIs.
+//! APIs. Their OpenAPI documents are large: only [`Apis::definition`] reads one.
 
 use async_trait::async_trait;
-use domain::api::{Api, KeyManagerSelection, LifecycleState};
+use domain::api::{Api, KeyManagerSelection, LifecycleState, Viewer, Visibility};
 use domain::id::ApiId;
 
 use crate::error::StoreError;
@@ -11,15 +11,21 @@ use crate::sql::{Row, SqlTx, Statement, Table, Unique, contains_pattern};
 #[async_trait]
 pub trait Apis: Send {
     /// `Duplicate { key: "name and version" }` or `Duplicate { key: "context and version" }`.
-    async fn insert(&mut self, api: &Api) -> Result<(), StoreError>;
+    async fn insert(&mut self, api: &Api, definition: &str) -> Result<(), StoreError>;
 
-    /// Compares and advances the version.
+    /// Compares and advances the version; the document stays.
     async fn update(&mut self, api: &Api) -> Result<(), StoreError>;
+
+    /// Replaces the document; `Stale` when there is no such API. The version is [`Self::update`]'s to advance.
+    async fn replace_definition(&mut self, id: ApiId, definition: &str) -> Result<(), StoreError>;
 
     /// Takes revisions and deployments along; `Reference` when a subscription still names it.
     async fn delete(&mut self, id: ApiId) -> Result<(), StoreError>;
 
     async fn find(&mut self, id: ApiId) -> Result<Option<Api>, StoreError>;
+
+    /// The OpenAPI document as it was given.
+    async fn definition(&mut self, id: ApiId) -> Result<Option<String>, StoreError>;
 
     async fn list(&mut self, query: &ApiQuery, page: Page) -> Result<Listed<Api>, StoreError>;
 
@@ -39,6 +45,8 @@ pub struct ApiQuery {
     pub version: String,
     /// Empty means any.
     pub lifecycle: Vec<LifecycleState>,
+    /// Only what [`Viewer::sees`] says yes to.
+    pub viewer: Viewer,
 }
 
 static APIS: Table = Table {
@@ -78,19 +86,21 @@ macro_rules! count {
 
 #[async_trait]
 impl Apis for SqlTx {
-    async fn insert(&mut self, api: &Api) -> Result<(), StoreError> {
+    async fn insert(&mut self, api: &Api, definition: &str) -> Result<(), StoreError> {
         let statement = Statement::new(
             &APIS,
             "INSERT INTO apis
-                 (name, name_folded, context, api_version, settings, lifecycle, updated_at, id, version,
-                  provider, created_at, last_revision)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 0)",
+                 (name, name_folded, context, api_version, settings, visibility, lifecycle, updated_at, id,
+                  version, provider, created_at, definition, last_revision)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 0)",
         );
         let statement = bind(statement, api)
             .text(&api.provider)
-            .time(api.created_at);
+            .time(api.created_at)
+            .text(definition);
         self.execute(statement).await?;
-        self.replace_named_key_managers(api).await
+        self.replace_named_key_managers(api).await?;
+        self.replace_visible_roles(api).await
     }
 
     async fn update(&mut self, api: &Api) -> Result<(), StoreError> {
@@ -98,11 +108,19 @@ impl Apis for SqlTx {
             &APIS,
             "UPDATE apis
              SET name = $1, name_folded = $2, context = $3, api_version = $4, settings = $5,
-                 lifecycle = $6, updated_at = $7, version = version + 1
-             WHERE id = $8 AND version = $9",
+                 visibility = $6, lifecycle = $7, updated_at = $8, version = version + 1
+             WHERE id = $9 AND version = $10",
         );
         self.execute_one(bind(statement, api)).await?;
-        self.replace_named_key_managers(api).await
+        self.replace_named_key_managers(api).await?;
+        self.replace_visible_roles(api).await
+    }
+
+    async fn replace_definition(&mut self, id: ApiId, definition: &str) -> Result<(), StoreError> {
+        let statement = Statement::new(&APIS, "UPDATE apis SET definition = $1 WHERE id = $2")
+            .text(definition)
+            .id(id);
+        self.execute_one(statement).await
     }
 
     async fn delete(&mut self, id: ApiId) -> Result<(), StoreError> {
@@ -122,12 +140,23 @@ impl Apis for SqlTx {
             .transpose()
     }
 
+    async fn definition(&mut self, id: ApiId) -> Result<Option<String>, StoreError> {
+        let statement = Statement::new(&APIS, "SELECT definition FROM apis WHERE id = $1").id(id);
+        self.fetch_optional(statement)
+            .await?
+            .map(|row| row.text("definition"))
+            .transpose()
+    }
+
     async fn list(&mut self, query: &ApiQuery, page: Page) -> Result<Listed<Api>, StoreError> {
         let total = Statement::new(
             &APIS,
             count!(
                 "WHERE name_folded LIKE $1 ESCAPE '~' AND ($2 = '' OR api_version = $2)
-                   AND ($3 = '' OR $3 LIKE '%,' || lifecycle || ',%')"
+                   AND ($3 = '' OR $3 LIKE '%,' || lifecycle || ',%')
+                   AND ($4 = '' OR $4 LIKE '%,' || visibility || ',%'
+                        OR EXISTS (SELECT 1 FROM api_roles
+                                   WHERE api_id = apis.id AND REPLACE($5, ',' || role || ',', '') <> $5))"
             ),
         );
         let total = self.fetch_count(bind_query(total, query)).await?;
@@ -136,7 +165,10 @@ impl Apis for SqlTx {
             select!(
                 "WHERE name_folded LIKE $1 ESCAPE '~' AND ($2 = '' OR api_version = $2)
                    AND ($3 = '' OR $3 LIKE '%,' || lifecycle || ',%')
-                 ORDER BY name_folded COLLATE \"C\", api_version COLLATE \"C\", id LIMIT $4 OFFSET $5"
+                   AND ($4 = '' OR $4 LIKE '%,' || visibility || ',%'
+                        OR EXISTS (SELECT 1 FROM api_roles
+                                   WHERE api_id = apis.id AND REPLACE($5, ',' || role || ',', '') <> $5))
+                 ORDER BY name_folded COLLATE \"C\", api_version COLLATE \"C\", id LIMIT $6 OFFSET $7"
             ),
         );
         self.list_apis(total, bind_query(statement, query).page(page))
@@ -197,9 +229,27 @@ impl SqlTx {
         }
         Ok(())
     }
+
+    async fn replace_visible_roles(&mut self, api: &Api) -> Result<(), StoreError> {
+        let forget = Statement::new(&APIS, "DELETE FROM api_roles WHERE api_id = $1").id(api.id);
+        self.execute(forget).await?;
+        let Visibility::Restricted(roles) = &api.settings.visibility else {
+            return Ok(());
+        };
+        for role in roles.iter().filter(|role| can_be_searched(role)) {
+            let statement = Statement::new(
+                &APIS,
+                "INSERT INTO api_roles (role, api_id) VALUES ($1, $2) ON CONFLICT DO NOTHING",
+            )
+            .text(role)
+            .id(api.id);
+            self.execute(statement).await?;
+        }
+        Ok(())
+    }
 }
 
-/// $1 to $9, which insert and update share.
+/// $1 to $10, which insert and update share.
 fn bind(statement: Statement, api: &Api) -> Statement {
     let settings = &api.settings;
     statement
@@ -208,24 +258,59 @@ fn bind(statement: Statement, api: &Api) -> Statement {
         .text(&settings.context)
         .text(&settings.version)
         .json(settings)
+        .text(visibility_word(&settings.visibility))
         .word(&api.lifecycle)
         .time(api.updated_at)
         .id(api.id)
         .integer(api.version)
 }
 
-/// $1 to $3 of a list. Several states travel as one text with a comma before and after each of them.
+/// $1 to $5 of a list.
 fn bind_query(statement: Statement, query: &ApiQuery) -> Statement {
-    let mut states = String::new();
-    for state in &query.lifecycle {
-        states.push(',');
-        states.push_str(state.as_str());
-        states.push(',');
-    }
+    let states = in_commas(query.lifecycle.iter().map(|state| state.as_str()));
+    let (open, roles) = match &query.viewer {
+        Viewer::All => (String::new(), String::new()),
+        Viewer::Anonymous => (in_commas(["PUBLIC"]), String::new()),
+        Viewer::SignedIn(roles) => (
+            in_commas(["PUBLIC", "PRIVATE"]),
+            in_commas(
+                roles
+                    .iter()
+                    .map(String::as_str)
+                    .filter(|role| can_be_searched(role)),
+            ),
+        ),
+    };
     statement
         .text(contains_pattern(&query.name_contains))
         .text(&query.version)
         .text(states)
+        .text(open)
+        .text(roles)
+}
+
+/// Several words as one value, which both engines can search: a comma before and after each of them.
+fn in_commas<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
+    let mut text = String::new();
+    for word in words {
+        text.push(',');
+        text.push_str(word);
+        text.push(',');
+    }
+    text
+}
+
+/// No user's role contains a comma. One that does would match across two that do not, so that nobody holds it here.
+fn can_be_searched(role: &str) -> bool {
+    !role.contains(',')
+}
+
+fn visibility_word(visibility: &Visibility) -> &'static str {
+    match visibility {
+        Visibility::Public => "PUBLIC",
+        Visibility::Private => "PRIVATE",
+        Visibility::Restricted(_) => "RESTRICTED",
+    }
 }
 
 fn api(row: &Row) -> Result<Api, StoreError> {

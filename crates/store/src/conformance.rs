@@ -58,6 +58,11 @@ macro_rules! conformance_tests {
                 pages_follow_each_other_and_know_the_total,
                 those_that_name_a_key_manager_are_listed,
                 a_large_definition_is_kept_to_the_byte,
+                a_definition_is_replaced_on_its_own_and_an_update_leaves_it,
+                a_definition_stands_in_its_own_column_only,
+                a_viewer_is_shown_and_counted_what_is_meant_for_them,
+                a_change_of_visibility_changes_who_is_shown_it,
+                a_role_with_a_comma_opens_nothing,
             ];
             application: [
                 what_is_inserted_is_found,
@@ -152,6 +157,7 @@ macro_rules! conformance_tests {
                 one_that_is_deployed_is_not_deleted,
                 a_revision_of_another_api_is_not_deployed,
                 all_deployments_are_listed,
+                it_keeps_the_definition_that_its_api_had,
             ];
             sealing: [
                 another_key_is_refused_when_the_database_is_opened,

@@ -9,7 +9,7 @@ use crate::sql::{Row, SqlTx, Statement, Table, Unique};
 
 #[async_trait]
 pub trait Revisions: Send {
-    /// `Duplicate { key: "number" }` when a revision of this API has or had this number or a higher one.
+    /// The API's document is copied as it stands. `Duplicate { key: "number" }` when a revision of this API has or had this number or a higher one.
     async fn insert(&mut self, revision: &Revision) -> Result<(), StoreError>;
 
     /// `Reference` when it is deployed.
@@ -81,8 +81,9 @@ impl Revisions for SqlTx {
     async fn insert(&mut self, revision: &Revision) -> Result<(), StoreError> {
         let statement = Statement::new(
             &REVISIONS,
-            "INSERT INTO revisions (id, api_id, number, description, settings, created_at)
-             VALUES ($1, $2, $3, $4, $5, $6)",
+            // Copied within the database; without an API it is the reference to it that is refused.
+            "INSERT INTO revisions (id, api_id, number, description, settings, created_at, definition)
+             VALUES ($1, $2, $3, $4, $5, $6, COALESCE((SELECT definition FROM apis WHERE id = $2), ''))",
         )
         .id(revision.id)
         .id(revision.api_id)

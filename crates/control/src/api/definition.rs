@@ -1,6 +1,6 @@
-//! From a document to an API's settings.
+//! From a document to an API's settings and back.
 
-use domain::api::{ApiSettings, KeyManagerSelection};
+use domain::api::{ApiSettings, KeyManagerSelection, validate_definition};
 use domain::{FieldError, Invalid};
 
 use super::ImportApi;
@@ -10,8 +10,8 @@ use super::openapi::{self, DefinitionReport};
 const DEFAULT_PLAN: &str = "Unlimited";
 
 /// What an import makes of a document and of what the publisher says beside it.
-pub(super) fn import(definition: String, overrides: ImportApi) -> Result<ApiSettings, Invalid> {
-    let report = read(&definition)?;
+pub(super) fn import(definition: &str, overrides: ImportApi) -> Result<ApiSettings, Invalid> {
+    let report = read(definition)?;
     let name = overrides.name.unwrap_or(report.name);
     Ok(ApiSettings {
         context: with_slash(overrides.context.unwrap_or(report.context)),
@@ -30,45 +30,49 @@ pub(super) fn import(definition: String, overrides: ImportApi) -> Result<ApiSett
         api_throttling_policy: overrides.api_throttling_policy,
         visibility: overrides.visibility.unwrap_or_default(),
         name,
-        definition,
     })
 }
 
-/// Fills in what is missing of operations and document from the other.
-pub(super) fn complete(mut settings: ApiSettings) -> Result<ApiSettings, Invalid> {
+/// The settings as they are stored, however a client wrote them.
+pub(super) fn normalise(mut settings: ApiSettings) -> ApiSettings {
     settings.context = with_slash(settings.context);
     if let KeyManagerSelection::Only(names) = &settings.key_managers
         && names.iter().any(|name| name.eq_ignore_ascii_case("all"))
     {
         settings.key_managers = KeyManagerSelection::All;
     }
-    if settings.definition.trim().is_empty() {
-        settings.definition = openapi::generate(&settings);
-    } else if settings.operations.is_empty() {
-        let report = read(&settings.definition)?;
-        settings.operations = report.operations;
-        if settings.scopes.is_empty() {
-            settings.scopes = report.scopes;
-        }
+    settings
+}
+
+/// Takes the operations from the document, and the scopes when there are none.
+pub(super) fn take_operations(
+    mut settings: ApiSettings,
+    definition: &str,
+) -> Result<ApiSettings, Invalid> {
+    let report = read(definition)?;
+    settings.operations = report.operations;
+    if settings.scopes.is_empty() {
+        settings.scopes = report.scopes;
     }
     Ok(settings)
 }
 
 /// A document without errors.
 pub(super) struct Document {
-    text: String,
+    pub(super) text: String,
     report: DefinitionReport,
 }
 
 impl Document {
     pub(super) fn read(text: String) -> Result<Self, Invalid> {
+        validate_definition(&text)?;
         let report = read(&text)?;
         Ok(Self { text, report })
     }
 
-    /// The settings with this document; role bindings of scopes that stay are kept.
-    pub(super) fn replace_in(self, mut settings: ApiSettings) -> ApiSettings {
-        let mut scopes = self.report.scopes;
+    /// The settings as this document says; role bindings of scopes that stay are kept.
+    pub(super) fn describe(&self, mut settings: ApiSettings) -> ApiSettings {
+        let mut scopes = self.report.scopes.clone();
         for scope in &mut scopes {
             let old = settings.scopes.iter().find(|old| old.name == scope.name);
             if let Some(old) = old
@@ -77,9 +81,8 @@ impl Document {
                 scope.bindings.clone_from(&old.bindings);
             }
         }
-        settings.operations = self.report.operations;
+        settings.operations.clone_from(&self.report.operations);
         settings.scopes = scopes;
-        settings.definition = self.text;
         settings
     }
 }

@@ -1,12 +1,12 @@
 //! APIs as developers see them: only those in a visible state that are meant for them.
 
-use domain::api::{Api, Deployment, LifecycleState, Visibility};
+use domain::api::{Api, Deployment, LifecycleState, Viewer};
 use domain::id::ApiId;
 use domain::user::Actor;
 use store::api::ApiQuery;
 use store::{Listed, Page, Tx};
 
-use super::{Apis, openapi};
+use super::{Apis, find_definition, openapi};
 use crate::error::Noun;
 use crate::{Error, blocking};
 
@@ -19,8 +19,6 @@ const SHOWN: [LifecycleState; 4] = [
     LifecycleState::Blocked,
     LifecycleState::Deprecated,
 ];
-/// How many APIs are read at a time while looking for visible ones.
-const BATCH: u32 = 100;
 
 /// An API and the addresses at which gateways serve it.
 #[derive(Clone, Debug)]
@@ -40,41 +38,21 @@ impl Apis<'_> {
     ) -> Result<Listed<Api>, Error> {
         let query = ApiQuery {
             lifecycle: LISTED.to_vec(),
+            viewer: viewer(actor),
             ..query.clone()
         };
-        let first = u64::from(page.offset);
-        let window = first..first.saturating_add(u64::from(page.limit));
-        let mut visible = Listed {
-            items: Vec::new(),
-            total: 0,
-        };
         let mut tx = self.control.store().read().await?;
-        let mut batch = Page {
-            offset: 0,
-            limit: BATCH,
-        };
-        loop {
-            let read = tx.apis().list(&query, batch).await?;
-            let is_last = read.items.len() < BATCH as usize;
-            for api in read.items {
-                if is_for(&api, actor) {
-                    if window.contains(&visible.total) {
-                        visible.items.push(api);
-                    }
-                    visible.total += 1;
-                }
-            }
-            if is_last {
-                return Ok(visible);
-            }
-            batch.offset = batch.offset.saturating_add(BATCH);
-        }
+        Ok(tx.apis().list(&query, page).await?)
     }
 
     /// One API of the catalogue. `NotFound` for what is not meant for this actor.
     pub async fn get_visible(&self, actor: &Actor, id: ApiId) -> Result<VisibleApi, Error> {
         let mut tx = self.control.store().read().await?;
-        let api = find_visible(&mut *tx, actor, id).await?;
+        self.view(&mut *tx, actor, id).await
+    }
+
+    async fn view(self, tx: &mut dyn Tx, actor: &Actor, id: ApiId) -> Result<VisibleApi, Error> {
+        let api = find_visible(tx, actor, id).await?;
         let deployments = tx.revisions().deployments_of(id).await?;
         let gateway_urls = self.gateway_urls(&api, &deployments);
         Ok(VisibleApi { api, gateway_urls })
@@ -82,13 +60,15 @@ impl Apis<'_> {
 
     /// The API's document with the gateway's addresses in place of the backend's, as JSON.
     pub async fn visible_definition(&self, actor: &Actor, id: ApiId) -> Result<String, Error> {
-        let visible = self.get_visible(actor, id).await?;
+        let mut tx = self.control.store().read().await?;
+        let visible = self.view(&mut *tx, actor, id).await?;
+        let definition = find_definition(&mut *tx, id).await?;
+        drop(tx);
         let urls: Vec<String> = visible
             .gateway_urls
             .into_iter()
             .map(|(_, url)| url)
             .collect();
-        let definition = visible.api.settings.definition;
         let shown = blocking::run(move || openapi::with_servers(&definition, &urls)).await?;
         shown.ok_or_else(|| {
             Error::Internal(format!("the stored document of API {id} cannot be read").into())
@@ -115,20 +95,21 @@ impl Apis<'_> {
 
 /// An API that a developer may look at.
 pub(crate) async fn find_visible(tx: &mut dyn Tx, actor: &Actor, id: ApiId) -> Result<Api, Error> {
+    let viewer = viewer(actor);
     let found = tx.apis().find(id).await?;
     found
-        .filter(|api| SHOWN.contains(&api.lifecycle) && is_for(api, actor))
+        .filter(|api| SHOWN.contains(&api.lifecycle) && viewer.sees(&api.settings.visibility))
         .ok_or(Error::NotFound(Noun::Api))
 }
 
 /// Public ones are for everybody, private ones for whoever has signed in, restricted ones for holders of one of
 /// their roles and administrators.
-fn is_for(api: &Api, actor: &Actor) -> bool {
-    match &api.settings.visibility {
-        Visibility::Public => true,
-        Visibility::Private => !actor.username.is_empty(),
-        Visibility::Restricted(roles) => {
-            actor.is_admin() || roles.iter().any(|role| actor.has_role(role))
-        }
+fn viewer(actor: &Actor) -> Viewer {
+    if actor.is_admin() {
+        Viewer::All
+    } else if actor.username.is_empty() {
+        Viewer::Anonymous
+    } else {
+        Viewer::SignedIn(actor.roles.clone())
     }
 }

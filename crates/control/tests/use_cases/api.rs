@@ -164,10 +164,16 @@ async fn an_update_keeps_name_context_and_version() {
 
     let mut settings = api.settings.clone();
     settings.description = "Better pizza.".to_owned();
-    settings.definition = String::new();
     let updated = apis.update(&publisher(), api.id, settings).await.unwrap();
     assert_eq!(updated.settings.description, "Better pizza.");
-    assert_eq!(updated.settings.definition, PIZZA);
+    let definition = apis.definition(&publisher(), api.id).await;
+    assert_eq!(definition.unwrap(), PIZZA);
+
+    // Without operations they are those of the document.
+    let mut settings = api.settings.clone();
+    settings.operations = Vec::new();
+    let updated = apis.update(&publisher(), api.id, settings).await.unwrap();
+    assert_eq!(updated.settings.operations, api.settings.operations);
 }
 
 #[tokio::test]
@@ -185,6 +191,8 @@ async fn another_document_replaces_operations_and_scopes() {
     assert_eq!(replaced.settings.name, "Pizza");
     assert_eq!(replaced.settings.operations.len(), 1);
     assert!(replaced.settings.scopes.is_empty());
+    let stored = world.control.apis().definition(&publisher(), api.id).await;
+    assert_eq!(stored.unwrap(), document);
 }
 
 #[tokio::test]
@@ -193,12 +201,9 @@ async fn an_api_without_a_document_gets_one_that_says_the_same() {
     let apis = world.control.apis();
     let mut settings = world.imports_pizza().await.settings;
     settings.version = "2.0.0".to_owned();
-    settings.definition = String::new();
     let created = apis.create(&publisher(), settings.clone()).await.unwrap();
-    let report = apis
-        .validate_definition(&created.settings.definition)
-        .await
-        .unwrap();
+    let document = apis.definition(&publisher(), created.id).await.unwrap();
+    let report = apis.validate_definition(&document).await.unwrap();
     assert!(report.valid, "{:?}", report.errors);
     let count = settings.operations.len();
     assert_eq!(report.operations.len(), count);
@@ -408,6 +413,17 @@ async fn the_catalogue_shows_everyone_what_is_meant_for_them() {
             assert!(matches!(hidden.unwrap_err(), Error::NotFound(Noun::Api)));
         }
     }
+    let second = Page {
+        offset: 1,
+        limit: 1,
+    };
+    let listed = apis
+        .list_visible(&ann(), &ApiQuery::default(), second)
+        .await;
+    let listed = listed.unwrap();
+    assert_eq!(listed.total, 2);
+    assert_eq!(listed.items[0].settings.name, "Public");
+    assert_eq!(listed.items.len(), 1);
     assert_eq!(sees(&world, &anonymous()).await, ["Public"]);
     assert_eq!(sees(&world, &ann()).await, ["Private", "Public"]);
     let all = ["Private", "Public", "Restricted"];

@@ -22,7 +22,6 @@ fn orders() -> ApiSettings {
         policies: Vec::new(),
         api_throttling_policy: None,
         visibility: Visibility::Public,
-        definition: String::new(),
     }
 }
 
@@ -148,4 +147,11 @@ fn every_state_can_be_left_towards_retirement() {
         }
         assert!(reached.contains(&LifecycleState::Retired), "{state:?}");
     }
+}
+
+#[test]
+fn a_definition_has_at_most_10_mib() {
+    assert_eq!(validate_definition(&"x".repeat(10 * 1024 * 1024)), Ok(()));
+    let refused = validate_definition(&"x".repeat(10 * 1024 * 1024 + 1)).unwrap_err();
+    assert_eq!(refused.0[0].field, "definition");
 }

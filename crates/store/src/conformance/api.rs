@@ -1,7 +1,8 @@
 //! APIs.
 
-use domain::api::{Api, KeyManagerSelection, LifecycleState};
+use domain::api::{Api, KeyManagerSelection, LifecycleState, Viewer, Visibility};
 
+use super::samples::DEFINITION;
 use super::{Bench, Outcome, assert_duplicate, assert_reference, assert_same, assert_stale};
 use crate::api::ApiQuery;
 use crate::page::{Listed, Page};
@@ -19,7 +20,7 @@ fn names(listed: &Listed<Api>) -> Vec<&str> {
 pub async fn what_is_inserted_is_found(bench: &Bench) -> Outcome {
     let api = bench.samples.api("Weather", "1.0.0");
     let mut tx = bench.begin().await?;
-    tx.apis().insert(&api).await?;
+    tx.apis().insert(&api, DEFINITION).await?;
     tx.commit().await?;
 
     let mut tx = bench.read().await?;
@@ -36,7 +37,7 @@ pub async fn what_is_inserted_is_found(bench: &Bench) -> Outcome {
 pub async fn an_update_replaces_the_settings_and_advances_the_version(bench: &Bench) -> Outcome {
     let mut api = bench.samples.api("Weather", "1.0.0");
     let mut tx = bench.begin().await?;
-    tx.apis().insert(&api).await?;
+    tx.apis().insert(&api, DEFINITION).await?;
     let other = bench.samples.api("Climate", "2.0.0");
     api.settings = other.settings.clone();
     api.lifecycle = LifecycleState::Deprecated;
@@ -56,7 +57,7 @@ pub async fn an_update_replaces_the_settings_and_advances_the_version(bench: &Be
 pub async fn an_update_from_an_older_version_is_stale(bench: &Bench) -> Outcome {
     let api = bench.samples.api("Weather", "1.0.0");
     let mut tx = bench.begin().await?;
-    tx.apis().insert(&api).await?;
+    tx.apis().insert(&api, DEFINITION).await?;
     tx.apis().update(&api).await?;
     assert_stale(tx.apis().update(&api).await, NOUN);
     Ok(())
@@ -65,25 +66,33 @@ pub async fn an_update_from_an_older_version_is_stale(bench: &Bench) -> Outcome 
 pub async fn name_and_version_are_taken_once(bench: &Bench) -> Outcome {
     let mut tx = bench.begin().await?;
     tx.apis()
-        .insert(&bench.samples.api("Weather", "1.0.0"))
+        .insert(&bench.samples.api("Weather", "1.0.0"), DEFINITION)
         .await?;
     tx.apis()
-        .insert(&bench.samples.api("Weather", "2.0.0"))
+        .insert(&bench.samples.api("Weather", "2.0.0"), DEFINITION)
         .await?;
     let mut same = bench.samples.api("Weather", "1.0.0");
     same.settings.context = String::from("/elsewhere");
-    assert_duplicate(tx.apis().insert(&same).await, NOUN, "name and version");
+    assert_duplicate(
+        tx.apis().insert(&same, DEFINITION).await,
+        NOUN,
+        "name and version",
+    );
     Ok(())
 }
 
 pub async fn context_and_version_are_taken_once(bench: &Bench) -> Outcome {
     let mut tx = bench.begin().await?;
     tx.apis()
-        .insert(&bench.samples.api("Weather", "1.0.0"))
+        .insert(&bench.samples.api("Weather", "1.0.0"), DEFINITION)
         .await?;
     let mut same = bench.samples.api("Forecast", "1.0.0");
     same.settings.context = String::from("/weather");
-    assert_duplicate(tx.apis().insert(&same).await, NOUN, "context and version");
+    assert_duplicate(
+        tx.apis().insert(&same, DEFINITION).await,
+        NOUN,
+        "context and version",
+    );
     Ok(())
 }
 
@@ -91,8 +100,8 @@ pub async fn an_update_to_a_taken_name_or_context_is_refused(bench: &Bench) -> O
     let weather = bench.samples.api("Weather", "1.0.0");
     let climate = bench.samples.api("Climate", "1.0.0");
     let mut tx = bench.begin().await?;
-    tx.apis().insert(&weather).await?;
-    tx.apis().insert(&climate).await?;
+    tx.apis().insert(&weather, DEFINITION).await?;
+    tx.apis().insert(&climate, DEFINITION).await?;
     tx.commit().await?;
 
     let mut renamed = climate.clone();
@@ -112,7 +121,7 @@ pub async fn deleting_takes_revisions_and_deployments_along(bench: &Bench) -> Ou
     let other = bench.samples.api("Climate", "1.0.0");
     let mut tx = bench.begin().await?;
     for api in [&api, &other] {
-        tx.apis().insert(api).await?;
+        tx.apis().insert(api, DEFINITION).await?;
         let revision = bench.samples.revision(api, 1);
         tx.revisions().insert(&revision).await?;
         tx.revisions()
@@ -157,7 +166,9 @@ pub async fn one_that_is_subscribed_to_is_not_deleted(bench: &Bench) -> Outcome 
 pub async fn it_is_listed_by_part_of_its_name_in_any_letter_case(bench: &Bench) -> Outcome {
     let mut tx = bench.begin().await?;
     for name in ["Weather", "ÄrzteAPI", "climate", "Ärger"] {
-        tx.apis().insert(&bench.samples.api(name, "1.0.0")).await?;
+        tx.apis()
+            .insert(&bench.samples.api(name, "1.0.0"), DEFINITION)
+            .await?;
     }
     for (text, expected) in [
         ("", vec!["climate", "Weather", "Ärger", "ÄrzteAPI"]),
@@ -181,7 +192,9 @@ pub async fn it_is_listed_by_part_of_its_name_in_any_letter_case(bench: &Bench) 
 pub async fn wildcards_in_a_search_are_ordinary_characters(bench: &Bench) -> Outcome {
     let mut tx = bench.begin().await?;
     for name in ["50%off", "a_b", "a~b", "axb", "a\\b"] {
-        tx.apis().insert(&bench.samples.api(name, "1.0.0")).await?;
+        tx.apis()
+            .insert(&bench.samples.api(name, "1.0.0"), DEFINITION)
+            .await?;
     }
     for (text, expected) in [
         ("%", vec!["50%off"]),
@@ -213,7 +226,7 @@ pub async fn it_is_listed_by_version_and_by_lifecycle(bench: &Bench) -> Outcome 
     ] {
         let mut api = bench.samples.api(name, version);
         api.lifecycle = lifecycle;
-        tx.apis().insert(&api).await?;
+        tx.apis().insert(&api, DEFINITION).await?;
     }
     for (version, lifecycle, expected) in [
         ("2.0.0", vec![], vec!["C", "D"]),
@@ -235,6 +248,7 @@ pub async fn it_is_listed_by_version_and_by_lifecycle(bench: &Bench) -> Outcome 
             name_contains: String::new(),
             version: version.to_owned(),
             lifecycle,
+            viewer: Viewer::All,
         };
         let listed = tx.apis().list(&query, Page::FIRST).await?;
         assert_eq!(names(&listed), expected, "{query:?}");
@@ -246,7 +260,9 @@ pub async fn it_is_listed_by_version_and_by_lifecycle(bench: &Bench) -> Outcome 
 pub async fn pages_follow_each_other_and_know_the_total(bench: &Bench) -> Outcome {
     let mut tx = bench.begin().await?;
     for name in ["C", "A", "E", "B", "D"] {
-        tx.apis().insert(&bench.samples.api(name, "1.0.0")).await?;
+        tx.apis()
+            .insert(&bench.samples.api(name, "1.0.0"), DEFINITION)
+            .await?;
     }
     let mut met = Vec::new();
     for offset in [0, 2, 4, 6] {
@@ -275,7 +291,7 @@ pub async fn those_that_name_a_key_manager_are_listed(bench: &Bench) -> Outcome 
     ] {
         let mut api = bench.samples.api(name, "1.0.0");
         api.settings.key_managers = selection;
-        tx.apis().insert(&api).await?;
+        tx.apis().insert(&api, DEFINITION).await?;
         stored.push(api);
     }
     let listed = tx
@@ -315,19 +331,155 @@ pub async fn those_that_name_a_key_manager_are_listed(bench: &Bench) -> Outcome 
 }
 
 pub async fn a_large_definition_is_kept_to_the_byte(bench: &Bench) -> Outcome {
-    let mut api = bench.samples.api("Weather", "1.0.0");
+    let api = bench.samples.api("Weather", "1.0.0");
     let line = "  description: \"Größe \u{1F326} \\n\"\r\n\t";
-    api.settings.definition = line.repeat(1 + 10 * 1024 * 1024 / line.len());
+    let definition = line.repeat(1 + 10 * 1024 * 1024 / line.len());
     let mut tx = bench.begin().await?;
-    tx.apis().insert(&api).await?;
+    tx.apis().insert(&api, &definition).await?;
     tx.commit().await?;
-    let found = bench
-        .read()
-        .await?
-        .apis()
-        .find(api.id)
-        .await?
-        .expect("it was stored");
-    assert!(found.settings.definition == api.settings.definition);
+    let found = bench.read().await?.apis().definition(api.id).await?;
+    assert!(found == Some(definition));
+    Ok(())
+}
+
+pub async fn a_definition_is_replaced_on_its_own_and_an_update_leaves_it(bench: &Bench) -> Outcome {
+    let api = bench.samples.api("Weather", "1.0.0");
+    let other = bench.samples.api("Climate", "1.0.0");
+    let mut tx = bench.begin().await?;
+    for api in [&api, &other] {
+        tx.apis().insert(api, "first").await?;
+    }
+    tx.apis().update(&api).await?;
+    assert_eq!(
+        tx.apis().definition(api.id).await?.unwrap_or_default(),
+        "first"
+    );
+    tx.apis().replace_definition(api.id, "second").await?;
+    assert_eq!(
+        tx.apis().definition(api.id).await?.unwrap_or_default(),
+        "second"
+    );
+    assert_eq!(
+        tx.apis().definition(other.id).await?.unwrap_or_default(),
+        "first"
+    );
+    let version = tx.apis().find(api.id).await?.map(|api| api.version);
+    assert_eq!(version, Some(2));
+
+    let missing = bench.samples.api("Missing", "1.0.0").id;
+    assert!(tx.apis().definition(missing).await?.is_none());
+    assert_stale(tx.apis().replace_definition(missing, "third").await, NOUN);
+    Ok(())
+}
+
+pub async fn a_definition_stands_in_its_own_column_only(bench: &Bench) -> Outcome {
+    let api = bench.samples.api("Weather", "1.0.0");
+    let mut tx = bench.begin().await?;
+    tx.apis().insert(&api, "the-document").await?;
+    tx.commit().await?;
+    let settings = bench.stored_text("SELECT settings FROM apis").await;
+    assert!(!settings[0].contains("the-document") && !settings[0].contains("definition"));
+    let definitions = bench.stored_text("SELECT definition FROM apis").await;
+    assert_eq!(definitions, ["the-document"]);
+    Ok(())
+}
+
+pub async fn a_viewer_is_shown_and_counted_what_is_meant_for_them(bench: &Bench) -> Outcome {
+    let roles = |roles: &[&str]| {
+        roles
+            .iter()
+            .map(|&role| role.to_owned())
+            .collect::<Vec<_>>()
+    };
+    let mut tx = bench.begin().await?;
+    let mut stored = Vec::new();
+    for (name, visibility) in [
+        ("A", Visibility::Public),
+        ("B", Visibility::Private),
+        (
+            "C",
+            Visibility::Restricted(roles(&["partner", "staff", "partner"])),
+        ),
+        ("D", Visibility::Restricted(roles(&["par_ner"]))),
+        ("E", Visibility::Restricted(roles(&["Partner"]))),
+        ("F", Visibility::Restricted(roles(&["part", "%"]))),
+        ("G", Visibility::Restricted(roles(&[]))),
+    ] {
+        let mut api = bench.samples.api(name, "1.0.0");
+        api.settings.visibility = visibility;
+        tx.apis().insert(&api, DEFINITION).await?;
+        stored.push(api);
+    }
+    for viewer in [
+        Viewer::All,
+        Viewer::Anonymous,
+        Viewer::SignedIn(roles(&[])),
+        Viewer::SignedIn(roles(&["partner"])),
+        Viewer::SignedIn(roles(&["staff", "partner"])),
+        Viewer::SignedIn(roles(&["PARTNER", "part"])),
+        Viewer::SignedIn(roles(&["%", "par_ner"])),
+        Viewer::SignedIn(roles(&["", "PUBLIC", "RESTRICTED"])),
+    ] {
+        let expected: Vec<&str> = stored
+            .iter()
+            .filter(|api| viewer.sees(&api.settings.visibility))
+            .map(|api| api.settings.name.as_str())
+            .collect();
+        let query = ApiQuery {
+            viewer,
+            ..ApiQuery::default()
+        };
+        let listed = tx.apis().list(&query, Page::FIRST).await?;
+        assert_eq!(names(&listed), expected, "{query:?}");
+        assert_eq!(listed.total, expected.len() as u64, "{query:?}");
+        let last = Page {
+            offset: u32::try_from(expected.len()).expect("a handful") - 1,
+            limit: 1,
+        };
+        let listed = tx.apis().list(&query, last).await?;
+        assert_eq!(names(&listed), expected[expected.len() - 1..], "{query:?}");
+        assert_eq!(listed.total, expected.len() as u64, "{query:?}");
+    }
+    Ok(())
+}
+
+pub async fn a_change_of_visibility_changes_who_is_shown_it(bench: &Bench) -> Outcome {
+    let partner = ApiQuery {
+        viewer: Viewer::SignedIn(vec!["partner".to_owned()]),
+        ..ApiQuery::default()
+    };
+    let mut api = bench.samples.api("Weather", "1.0.0");
+    let mut tx = bench.begin().await?;
+    api.settings.visibility = Visibility::Restricted(vec!["partner".to_owned()]);
+    tx.apis().insert(&api, DEFINITION).await?;
+    assert_eq!(tx.apis().list(&partner, Page::FIRST).await?.total, 1);
+    for (visibility, total) in [
+        (Visibility::Restricted(vec!["staff".to_owned()]), 0),
+        (Visibility::Private, 1),
+        (Visibility::Restricted(Vec::new()), 0),
+        (Visibility::Public, 1),
+    ] {
+        api.settings.visibility = visibility;
+        tx.apis().update(&api).await?;
+        api.version += 1;
+        let listed = tx.apis().list(&partner, Page::FIRST).await?;
+        assert_eq!(listed.total, total, "{:?}", api.settings.visibility);
+        assert_eq!(listed.items.len() as u64, total);
+    }
+    Ok(())
+}
+
+pub async fn a_role_with_a_comma_opens_nothing(bench: &Bench) -> Outcome {
+    let mut api = bench.samples.api("Weather", "1.0.0");
+    api.settings.visibility = Visibility::Restricted(vec!["a,,b".to_owned(), "c".to_owned()]);
+    let mut tx = bench.begin().await?;
+    tx.apis().insert(&api, DEFINITION).await?;
+    for held in [vec!["a", "b"], vec!["x,c,y"]] {
+        let query = ApiQuery {
+            viewer: Viewer::SignedIn(held.into_iter().map(str::to_owned).collect()),
+            ..ApiQuery::default()
+        };
+        assert_eq!(tx.apis().list(&query, Page::FIRST).await?.total, 0);
+    }
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! Revisions and deployments.
 
+use super::samples::DEFINITION;
 use super::{Bench, Outcome, assert_duplicate, assert_reference, assert_same};
 
 const NOUN: &str = "revision";
@@ -9,8 +10,8 @@ pub async fn what_is_inserted_is_found_within_its_api(bench: &Bench) -> Outcome 
     let other = bench.samples.api("Climate", "1.0.0");
     let revision = bench.samples.revision(&api, 1);
     let mut tx = bench.begin().await?;
-    tx.apis().insert(&api).await?;
-    tx.apis().insert(&other).await?;
+    tx.apis().insert(&api, DEFINITION).await?;
+    tx.apis().insert(&other, DEFINITION).await?;
     tx.revisions().insert(&revision).await?;
     assert!(
         tx.revisions()
@@ -32,7 +33,7 @@ pub async fn what_is_inserted_is_found_within_its_api(bench: &Bench) -> Outcome 
 pub async fn they_are_listed_by_number(bench: &Bench) -> Outcome {
     let api = bench.samples.api("Weather", "1.0.0");
     let mut tx = bench.begin().await?;
-    tx.apis().insert(&api).await?;
+    tx.apis().insert(&api, DEFINITION).await?;
     for number in [2, 9, 10] {
         tx.revisions()
             .insert(&bench.samples.revision(&api, number))
@@ -51,7 +52,7 @@ pub async fn they_are_listed_by_number(bench: &Bench) -> Outcome {
 pub async fn a_number_is_given_out_once_even_after_deletion(bench: &Bench) -> Outcome {
     let api = bench.samples.api("Weather", "1.0.0");
     let mut tx = bench.begin().await?;
-    tx.apis().insert(&api).await?;
+    tx.apis().insert(&api, DEFINITION).await?;
     assert_eq!(tx.revisions().next_number(api.id).await?, 1);
     tx.revisions()
         .insert(&bench.samples.revision(&api, 1))
@@ -83,8 +84,8 @@ pub async fn a_number_is_counted_within_its_api(bench: &Bench) -> Outcome {
     let api = bench.samples.api("Weather", "1.0.0");
     let other = bench.samples.api("Climate", "1.0.0");
     let mut tx = bench.begin().await?;
-    tx.apis().insert(&api).await?;
-    tx.apis().insert(&other).await?;
+    tx.apis().insert(&api, DEFINITION).await?;
+    tx.apis().insert(&other, DEFINITION).await?;
     tx.revisions()
         .insert(&bench.samples.revision(&api, 1))
         .await?;
@@ -111,7 +112,7 @@ pub async fn a_deployment_replaces_the_one_before_it_in_its_environment(bench: &
     let first = bench.samples.revision(&api, 1);
     let second = bench.samples.revision(&api, 2);
     let mut tx = bench.begin().await?;
-    tx.apis().insert(&api).await?;
+    tx.apis().insert(&api, DEFINITION).await?;
     tx.revisions().insert(&first).await?;
     tx.revisions().insert(&second).await?;
     let old = bench.samples.deployment(&first, "Default");
@@ -133,7 +134,7 @@ pub async fn undeploying_says_whether_there_was_something(bench: &Bench) -> Outc
     let api = bench.samples.api("Weather", "1.0.0");
     let revision = bench.samples.revision(&api, 1);
     let mut tx = bench.begin().await?;
-    tx.apis().insert(&api).await?;
+    tx.apis().insert(&api, DEFINITION).await?;
     tx.revisions().insert(&revision).await?;
     tx.revisions()
         .deploy(&bench.samples.deployment(&revision, "Default"))
@@ -149,7 +150,7 @@ pub async fn one_that_is_deployed_is_not_deleted(bench: &Bench) -> Outcome {
     let api = bench.samples.api("Weather", "1.0.0");
     let revision = bench.samples.revision(&api, 1);
     let mut tx = bench.begin().await?;
-    tx.apis().insert(&api).await?;
+    tx.apis().insert(&api, DEFINITION).await?;
     tx.revisions().insert(&revision).await?;
     tx.revisions()
         .deploy(&bench.samples.deployment(&revision, "Default"))
@@ -163,8 +164,8 @@ pub async fn a_revision_of_another_api_is_not_deployed(bench: &Bench) -> Outcome
     let other = bench.samples.api("Climate", "1.0.0");
     let revision = bench.samples.revision(&other, 1);
     let mut tx = bench.begin().await?;
-    tx.apis().insert(&api).await?;
-    tx.apis().insert(&other).await?;
+    tx.apis().insert(&api, DEFINITION).await?;
+    tx.apis().insert(&other, DEFINITION).await?;
     tx.revisions().insert(&revision).await?;
     let mut deployment = bench.samples.deployment(&revision, "Default");
     deployment.api_id = api.id;
@@ -178,7 +179,7 @@ pub async fn all_deployments_are_listed(bench: &Bench) -> Outcome {
     for name in ["Weather", "Climate"] {
         let api = bench.samples.api(name, "1.0.0");
         let revision = bench.samples.revision(&api, 1);
-        tx.apis().insert(&api).await?;
+        tx.apis().insert(&api, DEFINITION).await?;
         tx.revisions().insert(&revision).await?;
         for environment in ["Default", "Europe"] {
             let deployment = bench.samples.deployment(&revision, environment);
@@ -187,5 +188,24 @@ pub async fn all_deployments_are_listed(bench: &Bench) -> Outcome {
         }
     }
     assert_eq!(tx.revisions().list_deployments().await?, expected);
+    Ok(())
+}
+
+pub async fn it_keeps_the_definition_that_its_api_had(bench: &Bench) -> Outcome {
+    let api = bench.samples.api("Weather", "1.0.0");
+    let mut tx = bench.begin().await?;
+    tx.apis().insert(&api, "first").await?;
+    tx.revisions()
+        .insert(&bench.samples.revision(&api, 1))
+        .await?;
+    tx.apis().replace_definition(api.id, "second").await?;
+    tx.revisions()
+        .insert(&bench.samples.revision(&api, 2))
+        .await?;
+    tx.commit().await?;
+    let kept = bench
+        .stored_text("SELECT definition FROM revisions ORDER BY number")
+        .await;
+    assert_eq!(kept, ["first", "second"]);
     Ok(())
 }

@@ -90,6 +90,9 @@ pub(super) fn failure() -> ProviderFailure {
     }
 }
 
+/// The document of an API whose document is beside the point.
+pub(super) const DEFINITION: &str = "openapi: 3.0.3\n";
+
 impl Samples {
     pub(super) fn key_manager(&self, name: &str) -> KeyManager {
         let id = KeyManagerId::generate(&self.clock, &self.random);
@@ -337,7 +340,7 @@ impl Samples {
         let application = self.application("ann", name);
         tx.applications().insert(&application).await?;
         let api = self.api(name, "1.0.0");
-        tx.apis().insert(&api).await?;
+        tx.apis().insert(&api, DEFINITION).await?;
         let subscription = self.subscription(&application, &api);
         tx.subscriptions().insert(&subscription).await?;
         Ok((application, api, subscription))
@@ -374,6 +377,5 @@ fn api_settings(name: &str, version: &str) -> ApiSettings {
         policies: words(&["Gold", "Bronze"]),
         api_throttling_policy: Some("50KPerMin".to_owned()),
         visibility: Visibility::Restricted(words(&["meteorologist"])),
-        definition: "openapi: 3.0.3\n".to_owned(),
     }
 }

@@ -317,7 +317,6 @@ fn a_generated_document_reads_back_as_the_same_operations() {
         policies: Vec::new(),
         api_throttling_policy: None,
         visibility: domain::api::Visibility::Public,
-        definition: String::new(),
     };
     let again = read(&generate(&settings));
     assert!(again.valid, "{:?}", again.errors);

@@ -183,7 +183,6 @@ impl ApiBody {
             policies: self.policies.unwrap_or_default(),
             api_throttling_policy: self.api_throttling_policy.filter(|name| !name.is_empty()),
             visibility: parts.visibility.unwrap_or_default(),
-            definition: String::new(),
         })
     }
 

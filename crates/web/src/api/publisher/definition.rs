@@ -199,11 +199,11 @@ pub(super) async fn replace_definition(
         Some(definition) => definition,
         None => definition_in(&mut form)?,
     };
-    let api = control
+    control
         .apis()
-        .replace_definition(&actor, id, definition)
+        .replace_definition(&actor, id, definition.clone())
         .await?;
-    Ok(document(api.settings.definition))
+    Ok(document(definition))
 }
 
 fn document(definition: String) -> impl IntoResponse {
