@@ -25,6 +25,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "emulator",
         ],
     ),
+    ("code_table", &["domain"]),
     ("e2e", &["server", "emulator"]),
     ("xtask", &[]),
 ];

@@ -2,6 +2,7 @@
 
 mod authorization;
 mod browsing;
+mod coding;
 mod explaining;
 mod key_sets;
 mod limiting;

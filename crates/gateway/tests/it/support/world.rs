@@ -40,6 +40,10 @@ impl Clock for HeldClock {
 }
 
 impl HeldClock {
+    pub(crate) fn at(seconds: i64) -> Self {
+        Self(AtomicI64::new(seconds))
+    }
+
     pub(crate) fn advance(&self, seconds: i64) {
         self.0.fetch_add(seconds, Ordering::SeqCst);
     }
@@ -165,7 +169,7 @@ impl World {
             }
         })
         .await;
-        let clock = Arc::new(HeldClock(AtomicI64::new(NOW)));
+        let clock = Arc::new(HeldClock::at(NOW));
         let gateway = Gateway::start(
             config,
             GatewayDependencies {

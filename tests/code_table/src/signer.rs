@@ -13,24 +13,24 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
-pub(crate) enum Kind {
+pub enum Kind {
     Rsa(RsaKeyPair),
     P256(EcdsaKeyPair),
     P384(EcdsaKeyPair),
     Ed25519(Ed25519KeyPair),
 }
 
-pub(crate) struct Signer {
-    pub(crate) kind: Kind,
-    pub(crate) key_id: String,
+pub struct Signer {
+    pub kind: Kind,
+    pub key_id: String,
 }
 
 /// Making RSA keys is slow; two are enough for all tests.
-pub(crate) static FIRST: LazyLock<Signer> = LazyLock::new(|| Signer::rsa("first"));
-pub(crate) static SECOND: LazyLock<Signer> = LazyLock::new(|| Signer::rsa("second"));
+pub static FIRST: LazyLock<Signer> = LazyLock::new(|| Signer::rsa("first"));
+pub static SECOND: LazyLock<Signer> = LazyLock::new(|| Signer::rsa("second"));
 
 impl Signer {
-    pub(crate) fn rsa(key_id: &str) -> Self {
+    pub fn rsa(key_id: &str) -> Self {
         let key = RsaKeyPair::generate(KeySize::Rsa2048).expect("an RSA key");
         Self {
             kind: Kind::Rsa(key),
@@ -38,7 +38,7 @@ impl Signer {
         }
     }
 
-    pub(crate) fn p256(key_id: &str) -> Self {
+    pub fn p256(key_id: &str) -> Self {
         let key = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).expect("a key");
         Self {
             kind: Kind::P256(key),
@@ -46,7 +46,7 @@ impl Signer {
         }
     }
 
-    pub(crate) fn p384(key_id: &str) -> Self {
+    pub fn p384(key_id: &str) -> Self {
         let key = EcdsaKeyPair::generate(&ECDSA_P384_SHA384_FIXED_SIGNING).expect("a key");
         Self {
             kind: Kind::P384(key),
@@ -54,7 +54,7 @@ impl Signer {
         }
     }
 
-    pub(crate) fn ed25519(key_id: &str) -> Self {
+    pub fn ed25519(key_id: &str) -> Self {
         let key = Ed25519KeyPair::generate().expect("a key");
         Self {
             kind: Kind::Ed25519(key),
@@ -62,7 +62,7 @@ impl Signer {
         }
     }
 
-    pub(crate) fn jwk(&self) -> Value {
+    pub fn jwk(&self) -> Value {
         let mut jwk = match &self.kind {
             Kind::Rsa(key) => json!({
                 "kty": "RSA",
@@ -87,21 +87,21 @@ impl Signer {
     }
 
     /// The public key in DER, as somebody who confuses algorithms would use it for an HMAC.
-    pub(crate) fn public_der(&self) -> Vec<u8> {
+    pub fn public_der(&self) -> Vec<u8> {
         match &self.kind {
             Kind::Rsa(key) => key.public_key().as_ref().to_vec(),
             _ => panic!("an RSA key"),
         }
     }
 
-    pub(crate) fn token(&self, algorithm: &str, claims: &Value) -> String {
+    pub fn token(&self, algorithm: &str, claims: &Value) -> String {
         self.token_with_header(
             &json!({"typ": "JWT", "alg": algorithm, "kid": self.key_id}),
             claims,
         )
     }
 
-    pub(crate) fn token_with_header(&self, header: &Value, claims: &Value) -> String {
+    pub fn token_with_header(&self, header: &Value, claims: &Value) -> String {
         let message = format!(
             "{}.{}",
             encode(header.to_string()),
@@ -139,6 +139,6 @@ impl Signer {
     }
 }
 
-pub(crate) fn encode(bytes: impl AsRef<[u8]>) -> String {
+pub fn encode(bytes: impl AsRef<[u8]>) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }

@@ -1,0 +1,62 @@
+//! The code table (`tests/code_table`) through the built-in proxy.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use code_table::row::{CodeTable, Side};
+use code_table::run::{DataPlane, run};
+use code_table::surroundings::Surroundings;
+use gateway::{Gateway, GatewayConfig, GatewayDependencies, Reason, Timeouts};
+
+use crate::support::provider::OverHttp;
+use crate::support::world::{HeldClock, NOW, test_config};
+
+/// Runs the rows of one side.
+async fn differences(side: Side, config: GatewayConfig) -> Vec<String> {
+    let surroundings = Surroundings::start().await;
+    let dependencies = GatewayDependencies {
+        clock: Arc::new(HeldClock::at(NOW)),
+        key_set_source: Arc::new(OverHttp),
+    };
+    let gateway = Gateway::start(config, dependencies).expect("the gateway starts");
+    gateway
+        .apply(surroundings.snapshot())
+        .expect("a whole snapshot");
+    let plane = DataPlane {
+        address: gateway.local_addr(),
+        figures: async || gateway.metrics(),
+        ignored_headers: &[],
+    };
+    let table = CodeTable::load();
+    let rows = table.rows.iter().filter(|row| row.side == side);
+    run(&table, rows, &plane, NOW).await
+}
+
+#[tokio::test]
+async fn every_decision_is_answered_as_the_table_says() {
+    let found = differences(Side::Decision, test_config()).await;
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+#[tokio::test]
+async fn every_failure_on_the_way_is_answered_as_the_table_says() {
+    let config = GatewayConfig {
+        timeouts: Timeouts {
+            // Well apart: a body that stops must be noticed first.
+            response_head: Duration::from_secs(2),
+            body_idle: Duration::from_millis(200),
+            ..Timeouts::default()
+        },
+        ..test_config()
+    };
+    let found = differences(Side::Proxy, config).await;
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+#[test]
+fn every_reason_has_a_row() {
+    let table = CodeTable::load();
+    let known: BTreeSet<&str> = Reason::ALL.iter().map(|reason| reason.as_str()).collect();
+    assert_eq!(table.reasons(), known);
+}
