@@ -18,6 +18,8 @@ pub(crate) enum Command {
     Demo(Demo),
     /// Runs the control plane and the gateway.
     Serve(Settings),
+    /// Runs a gateway alone: it takes its snapshot from the database that control planes share, or from a file.
+    Gateway(GatewayRun),
     /// Looks at the settings.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -96,6 +98,16 @@ pub(crate) struct Settings {
     /// Settings file; `claviger.toml` in the working folder is read when it exists.
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct GatewayRun {
+    /// Decides by this snapshot (JSON) instead of the database. The file is taken up again when it changes, and at
+    /// SIGHUP; one that cannot be used leaves the old snapshot in use.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) snapshot: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) settings: Settings,
 }
 
 #[derive(Debug, Args)]

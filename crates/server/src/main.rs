@@ -3,7 +3,9 @@
 mod check;
 mod cli;
 mod config;
+mod data_plane;
 mod demo;
+mod file_version;
 mod listener;
 mod node;
 mod sealing_key;
@@ -49,6 +51,11 @@ fn run(command: Command) -> Result<(), String> {
             let config = load(&settings)?;
             telemetry::start(config.log.format, &config.log.filter)?;
             runtime()?.block_on(serve::run(config))
+        }
+        Command::Gateway(run) => {
+            let config = load(&run.settings)?;
+            telemetry::start(config.log.format, &config.log.filter)?;
+            runtime()?.block_on(data_plane::run(config, run.snapshot))
         }
         Command::Users(command) => {
             let config = load(command.settings())?;

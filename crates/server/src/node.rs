@@ -2,8 +2,8 @@
 
 mod explainer;
 mod key_set_source;
-mod monitoring;
-mod snapshot_carrier;
+pub(crate) mod monitoring;
+pub(crate) mod snapshot_carrier;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -29,7 +29,7 @@ use self::monitoring::Monitored;
 use crate::config::{Config, Outbound, PrivateTargetsSetting};
 use crate::listener::{Bound, base_url};
 use crate::sealing_key;
-use crate::shutdown::Shutdown;
+use crate::shutdown::{Shutdown, ShutdownSignal};
 use crate::system::{SystemClock, SystemRandom};
 use crate::tls::{PemIdentity, SharedTls, TlsFiles, TlsWatch};
 
@@ -72,7 +72,7 @@ impl Node {
         let gateway_url = public_gateway_url(config, &gateway);
         let has_snapshot = Arc::new(AtomicBool::new(false));
         let monitored = Monitored {
-            store: Arc::clone(&store),
+            store: Some(Arc::clone(&store)),
             gateway: Arc::downgrade(&gateway),
             has_snapshot: Arc::clone(&has_snapshot),
         };
@@ -115,13 +115,7 @@ impl Node {
             tasks.push(tokio::spawn(watch.run(apply, signal.clone())));
         }
         if let Some(watch) = gateway_watch {
-            let gateway = Arc::clone(&gateway);
-            let apply = move |identity: &PemIdentity| {
-                gateway
-                    .reload_tls(&gateway_tls(identity))
-                    .map_err(|error| chain(&error))
-            };
-            tasks.push(tokio::spawn(watch.run(apply, signal)));
+            tasks.push(watch_gateway_tls(watch, &gateway, signal));
         }
         let node = Self {
             control_url,
@@ -149,17 +143,22 @@ impl Node {
 
     /// Lets accepted requests and running steps finish, within bounds.
     pub(crate) async fn stop(self) {
-        self.shutdown.begin();
-        for task in self.tasks {
-            if tokio::time::timeout(STOP_LIMIT, task).await.is_err() {
-                tracing::warn!("a task did not finish in time");
-            }
+        stop(self.shutdown, self.tasks, self.gateway).await;
+    }
+}
+
+/// Tells everything to finish, waits for it within bounds, the gateway last.
+pub(crate) async fn stop(shutdown: Shutdown, tasks: Vec<JoinHandle<()>>, gateway: Arc<Gateway>) {
+    shutdown.begin();
+    for task in tasks {
+        if tokio::time::timeout(STOP_LIMIT, task).await.is_err() {
+            tracing::warn!("a task did not finish in time");
         }
-        if let Some(gateway) = Arc::into_inner(self.gateway) {
-            gateway.stop().await;
-        } else {
-            tracing::warn!("the gateway is still in use and ends with the process");
-        }
+    }
+    if let Some(gateway) = Arc::into_inner(gateway) {
+        gateway.stop().await;
+    } else {
+        tracing::warn!("the gateway is still in use and ends with the process");
     }
 }
 
@@ -248,7 +247,7 @@ pub(crate) async fn open_control(config: &Config) -> Result<Control, String> {
 }
 
 /// What the files hold now, and the watch that notices when they change.
-fn tls_identity(
+pub(crate) fn tls_identity(
     what: &'static str,
     certificate: &Path,
     key: &Path,
@@ -260,6 +259,21 @@ fn tls_identity(
     Ok(Some((watch, files.load()?)))
 }
 
+/// Hands the gateway each new certificate, until shutdown.
+pub(crate) fn watch_gateway_tls(
+    watch: TlsWatch,
+    gateway: &Arc<Gateway>,
+    signal: ShutdownSignal,
+) -> JoinHandle<()> {
+    let gateway = Arc::clone(gateway);
+    let apply = move |identity: &PemIdentity| {
+        gateway
+            .reload_tls(&gateway_tls(identity))
+            .map_err(|error| chain(&error))
+    };
+    tokio::spawn(watch.run(apply, signal))
+}
+
 fn gateway_tls(identity: &PemIdentity) -> gateway::TlsIdentity {
     gateway::TlsIdentity {
         certificate_chain: identity.certificate_chain.clone(),
@@ -267,7 +281,7 @@ fn gateway_tls(identity: &PemIdentity) -> gateway::TlsIdentity {
     }
 }
 
-fn start_gateway(
+pub(crate) fn start_gateway(
     config: &Config,
     identity: Option<PemIdentity>,
     clock: &Arc<dyn Clock>,
@@ -296,7 +310,7 @@ fn start_gateway(
         .map_err(|error| chain(&error))
 }
 
-fn public_gateway_url(config: &Config, gateway: &Gateway) -> String {
+pub(crate) fn public_gateway_url(config: &Config, gateway: &Gateway) -> String {
     if !config.gateway.public_url.is_empty() {
         return config.gateway.public_url.trim_end_matches('/').to_owned();
     }

@@ -1,7 +1,6 @@
 //! TLS identities from PEM files, read within bounds, and read again when the files change.
 
 use std::io::Read;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -12,6 +11,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use secrecy::{ExposeSecret, SecretString};
 use tokio_rustls::TlsAcceptor;
 
+use crate::file_version::FileVersion;
 use crate::shutdown::ShutdownSignal;
 
 /// No certificate chain is that long, and no key.
@@ -32,7 +32,7 @@ pub(crate) struct PemIdentity {
 }
 
 /// What tells one version of the files from the next; `None` while one of them cannot be looked at.
-type Version = Option<[(u64, i64, i64, u64); 2]>;
+type Version = Option<[FileVersion; 2]>;
 
 impl TlsFiles {
     /// `None` when no file is named. The settings' own rules make sure that both are named or neither.
@@ -52,11 +52,10 @@ impl TlsFiles {
     }
 
     fn version(&self) -> Version {
-        let of = |file: &Path| {
-            let found = std::fs::metadata(file).ok()?;
-            Some((found.ino(), found.mtime(), found.mtime_nsec(), found.len()))
-        };
-        Some([of(&self.certificate)?, of(&self.key)?])
+        Some([
+            FileVersion::of(&self.certificate)?,
+            FileVersion::of(&self.key)?,
+        ])
     }
 }
 

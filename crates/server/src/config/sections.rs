@@ -61,6 +61,8 @@ pub(crate) struct Gateway {
     /// PEM files; both or neither. Without them plain HTTP is served.
     pub(crate) tls_certificate_file: PathBuf,
     pub(crate) tls_key_file: PathBuf,
+    /// Probes and figures of a gateway that runs without control plane (`claviger gateway`).
+    pub(crate) monitoring_listen: SocketAddr,
     /// Event-loop threads; 0 means one a core.
     pub(crate) workers: usize,
     /// Name of this gateway's environment, to which revisions are deployed.
@@ -167,6 +169,7 @@ impl Default for Gateway {
             listen: SocketAddr::from(([127, 0, 0, 1], 8280)),
             tls_certificate_file: PathBuf::new(),
             tls_key_file: PathBuf::new(),
+            monitoring_listen: SocketAddr::from(([127, 0, 0, 1], 8281)),
             workers: 0,
             environment: "Default".to_owned(),
             vhost: "localhost".to_owned(),

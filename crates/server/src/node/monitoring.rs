@@ -1,6 +1,6 @@
 //! What machines ask of a node: whether it lives, whether it can do its work, and its figures.
 //!
-//! Served on the control plane's listener without a sign-in, so an answer names parts and never says why one fails:
+//! Served without a sign-in, on the control plane's listener or, where there is none, on one of its own; so an answer names parts and never says why one fails:
 //! that goes to the log.
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,15 +22,16 @@ const STORE_PATIENCE: Duration = Duration::from_secs(5);
 
 /// What the answers are made of. Does not keep the gateway alive: the node alone decides when it stops.
 #[derive(Clone)]
-pub(super) struct Monitored {
-    pub(super) store: Arc<dyn Store>,
-    pub(super) gateway: Weak<Gateway>,
+pub(crate) struct Monitored {
+    /// `None` in a gateway of its own: it decides by what it holds, whatever becomes of the database.
+    pub(crate) store: Option<Arc<dyn Store>>,
+    pub(crate) gateway: Weak<Gateway>,
     /// Whether the gateway has taken over its first snapshot.
-    pub(super) has_snapshot: Arc<AtomicBool>,
+    pub(crate) has_snapshot: Arc<AtomicBool>,
 }
 
 /// `/health/live`, `/health/ready` and `/metrics`.
-pub(super) fn router(monitored: Monitored) -> Router {
+pub(crate) fn router(monitored: Monitored) -> Router {
     Router::new()
         .route("/health/live", get(live))
         .route("/health/ready", get(ready))
@@ -48,7 +49,9 @@ async fn live() -> Response {
 
 async fn ready(State(monitored): State<Monitored>) -> Response {
     let mut missing = Vec::new();
-    if !store_answers(&*monitored.store).await {
+    if let Some(store) = &monitored.store
+        && !store_answers(&**store).await
+    {
         missing.push("store");
     }
     let runs = monitored.gateway.strong_count() > 0;

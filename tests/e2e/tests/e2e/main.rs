@@ -7,6 +7,7 @@ mod crash;
 mod defences;
 mod demo;
 mod entra;
+mod gateway_alone;
 mod http;
 mod key_rotation;
 mod operation;

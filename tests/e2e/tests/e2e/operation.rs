@@ -21,7 +21,7 @@ fn claviger(data: &Path, arguments: &[&str]) -> Command {
 }
 
 /// The whole answer to a GET over HTTP/1.1, head and body.
-fn get(address: &str, path: &str) -> String {
+pub(crate) fn get(address: &str, path: &str) -> String {
     let mut stream = TcpStream::connect(address).expect("the node accepts connections");
     write!(
         stream,

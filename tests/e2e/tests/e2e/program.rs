@@ -122,8 +122,17 @@ impl Running {
 
     /// SIGTERM; use [`Self::wait`] for the end.
     pub(crate) fn ask_to_end(&self) {
+        self.signal("-TERM");
+    }
+
+    /// SIGHUP: files are to be read again.
+    pub(crate) fn hang_up(&self) {
+        self.signal("-HUP");
+    }
+
+    fn signal(&self, name: &str) {
         let status = Command::new("kill")
-            .arg(self.child.id().to_string())
+            .args([name, &self.child.id().to_string()])
             .status()
             .expect("kill runs");
         assert!(status.success(), "the signal is delivered");

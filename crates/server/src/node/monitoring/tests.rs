@@ -79,7 +79,7 @@ async fn a_node_is_ready_once_its_gateway_has_a_snapshot() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let gateway = gateway();
     let monitored = Monitored {
-        store: sqlite(&folder).await,
+        store: Some(sqlite(&folder).await),
         gateway: Arc::downgrade(&gateway),
         has_snapshot: Arc::default(),
     };
@@ -96,7 +96,7 @@ async fn a_node_is_ready_once_its_gateway_has_a_snapshot() {
 async fn a_lost_database_is_named_without_its_own_words_and_the_node_still_lives() {
     let gateway = gateway();
     let monitored = Monitored {
-        store: Arc::new(Gone),
+        store: Some(Arc::new(Gone)),
         gateway: Arc::downgrade(&gateway),
         has_snapshot: Arc::new(AtomicBool::new(true)),
     };
@@ -111,11 +111,25 @@ async fn a_lost_database_is_named_without_its_own_words_and_the_node_still_lives
 #[tokio::test]
 async fn a_gateway_that_has_ended_has_no_figures() {
     let monitored = Monitored {
-        store: Arc::new(Gone),
+        store: Some(Arc::new(Gone)),
         gateway: Weak::new(),
         has_snapshot: Arc::new(AtomicBool::new(true)),
     };
     assert_eq!(ask(&monitored, "/metrics").await.0, 503);
     let (_, body) = ask(&monitored, "/health/ready").await;
     assert!(body.contains(r#"["store","gateway"]"#), "{body}");
+}
+
+#[tokio::test]
+async fn a_gateway_of_its_own_is_ready_by_its_snapshot_alone() {
+    let gateway = gateway();
+    let monitored = Monitored {
+        store: None,
+        gateway: Arc::downgrade(&gateway),
+        has_snapshot: Arc::default(),
+    };
+    assert_eq!(ask(&monitored, "/health/ready").await.0, 503);
+    monitored.has_snapshot.store(true, Ordering::Release);
+    assert_eq!(ask(&monitored, "/health/ready").await.0, 200);
+    gateway.stop().await;
 }

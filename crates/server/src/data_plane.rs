@@ -1,0 +1,98 @@
+//! `claviger gateway`: a gateway without control plane, until it is told to stop.
+//!
+//! Owns the wiring of that process. Where its snapshots come from is `snapshot_file`'s business, or that of the
+//! carrier which a whole node has too.
+
+mod snapshot_file;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use connectors::http::OutboundHttp;
+use control::error::chain;
+use domain::Clock;
+use gateway::Gateway;
+use tokio::task::JoinHandle;
+
+use self::snapshot_file::SnapshotFile;
+use crate::config::Config;
+use crate::listener::Bound;
+use crate::node::monitoring::{self, Monitored};
+use crate::node::{self, snapshot_carrier};
+use crate::shutdown::{Shutdown, StopSignals};
+use crate::system::SystemClock;
+use crate::terminal::say;
+
+/// Runs until SIGINT or SIGTERM. An error is a sentence for the operator.
+pub(crate) async fn run(config: Config, snapshot: Option<PathBuf>) -> Result<(), String> {
+    let stop = StopSignals::listen()?;
+    let data_plane = DataPlane::start(&config, snapshot).await?;
+    say(&format!(
+        "Ready. Gateway {}, monitoring {}",
+        data_plane.gateway_url, data_plane.monitoring_url
+    ));
+    stop.wait().await;
+    tracing::info!("stopping");
+    node::stop(data_plane.shutdown, data_plane.tasks, data_plane.gateway).await;
+    Ok(())
+}
+
+struct DataPlane {
+    gateway_url: String,
+    monitoring_url: String,
+    gateway: Arc<Gateway>,
+    shutdown: Shutdown,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl DataPlane {
+    async fn start(config: &Config, snapshot: Option<PathBuf>) -> Result<Self, String> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        node::make_folder(&config.data_folder)?;
+        let http =
+            OutboundHttp::new(node::outbound(&config.outbound)?).map_err(|error| chain(&error))?;
+        let monitoring = Bound::bind("monitoring", config.gateway.monitoring_listen, None).await?;
+        let (tls_watch, identity) = node::tls_identity(
+            "gateway",
+            &config.gateway.tls_certificate_file,
+            &config.gateway.tls_key_file,
+        )?
+        .unzip();
+        let gateway = node::start_gateway(config, identity, &clock, &http)?;
+        let has_snapshot = Arc::new(AtomicBool::new(false));
+        let (shutdown, signal) = Shutdown::new();
+        let monitored = Monitored {
+            store: None,
+            gateway: Arc::downgrade(&gateway),
+            has_snapshot: Arc::clone(&has_snapshot),
+        };
+        let carrying = match snapshot {
+            Some(file) => {
+                let file = SnapshotFile::open(file, &gateway, &has_snapshot).await?;
+                tokio::spawn(file.watch(signal.clone()))
+            }
+            None => tokio::spawn(snapshot_carrier::carry(
+                node::open_control(config).await?,
+                Arc::clone(&gateway),
+                has_snapshot,
+                signal.clone(),
+            )),
+        };
+        let monitoring_url = monitoring.url();
+        let mut tasks = vec![
+            carrying,
+            monitoring.serve(monitoring::router(monitored), signal.clone()),
+        ];
+        if let Some(watch) = tls_watch {
+            tasks.push(node::watch_gateway_tls(watch, &gateway, signal));
+        }
+        Ok(Self {
+            gateway_url: node::public_gateway_url(config, &gateway),
+            monitoring_url,
+            gateway,
+            shutdown,
+            tasks,
+        })
+    }
+}
