@@ -14,7 +14,9 @@ use domain::api::{
     Api, ApiEndpoints, ApiSettings, KeyManagerSelection, LifecycleState, Visibility,
     validate_definition,
 };
+use domain::cors::CorsPolicy;
 use domain::id::ApiId;
+use domain::mediation::Mediation;
 use domain::user::Actor;
 use domain::{FieldError, Invalid};
 use serde_json::json;
@@ -105,6 +107,8 @@ pub struct ImportApi {
     pub policies: Option<Vec<String>>,
     pub api_throttling_policy: Option<String>,
     pub visibility: Option<Visibility>,
+    pub cors: Option<CorsPolicy>,
+    pub mediation: Option<Mediation>,
 }
 
 /// The use-cases of APIs.

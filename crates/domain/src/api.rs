@@ -6,9 +6,11 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
+use crate::cors::CorsPolicy;
 use crate::id::{ApiId, RevisionId};
+use crate::mediation::Mediation;
 use crate::user::RoleName;
-use crate::validation::{Check, Invalid};
+use crate::validation::{Check, Invalid, is_header_name};
 
 /// WSO2 publisher API, schema `API`.
 #[derive(Clone, Debug)]
@@ -49,6 +51,12 @@ pub struct ApiSettings {
     /// API-level throttling policy, if one holds for the whole API.
     pub api_throttling_policy: Option<String>,
     pub visibility: Visibility,
+    /// `None`: as the gateway's own settings say.
+    #[serde(default)]
+    pub cors: Option<CorsPolicy>,
+    /// For every operation; an operation's own edits come after these.
+    #[serde(default)]
+    pub mediation: Mediation,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,6 +79,8 @@ pub struct Operation {
     /// Any one of these scopes is enough; empty means none is needed.
     pub scopes: Vec<String>,
     pub throttling_policy: Option<String>,
+    #[serde(default, skip_serializing_if = "Mediation::is_empty")]
+    pub mediation: Mediation,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -298,6 +308,14 @@ impl ApiSettings {
         format!("{}/{}", self.context, self.version)
     }
 
+    /// Lower case.
+    pub fn credential_header(&self) -> String {
+        if self.authorization_header.is_empty() {
+            return "authorization".to_owned();
+        }
+        self.authorization_header.to_ascii_lowercase()
+    }
+
     pub fn validate(&self) -> Result<(), Invalid> {
         let mut check = Check::default();
         check
@@ -326,13 +344,18 @@ impl ApiSettings {
             .length("description", &self.description, 0, 32_766)
             .length("authorizationHeader", &self.authorization_header, 0, 100)
             .that(
-                self.authorization_header.chars().all(is_token_character),
+                self.authorization_header.is_empty() || is_header_name(&self.authorization_header),
                 "authorizationHeader",
                 "must be the name of an HTTP header",
             )
             .that(self.operations.len() <= 1_000, "operations", "at most 1000")
             .that(!self.operations.is_empty(), "operations", "at least one")
             .that(self.scopes.len() <= 500, "scopes", "at most 500");
+        if let Some(cors) = &self.cors {
+            cors.check("corsConfiguration", &mut check);
+        }
+        let credential = self.credential_header();
+        self.mediation.check("apiPolicies", &credential, &mut check);
         let mut offered = HashSet::new();
         for operation in &self.operations {
             // Of two a gateway takes one, and the other's demands would be for show.
@@ -353,6 +376,9 @@ impl ApiSettings {
                     operation.target
                 ),
             );
+            operation
+                .mediation
+                .check("operations.operationPolicies", &credential, &mut check);
             for scope in &operation.scopes {
                 check.that(
                     self.scopes.iter().any(|known| known.name == *scope),
@@ -410,11 +436,6 @@ fn is_context(context: &str) -> bool {
         && context
             .chars()
             .all(|c| c.is_ascii_alphanumeric() || "/-_.".contains(c))
-}
-
-/// RFC 9110 section 5.6.2: what the name of a header is made of.
-fn is_token_character(c: char) -> bool {
-    c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c)
 }
 
 fn is_template(target: &str) -> bool {

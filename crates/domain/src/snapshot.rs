@@ -9,9 +9,11 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use crate::api::{ApiEndpoints, KeyManagerSelection, Operation};
+use crate::cors::CorsPolicy;
 use crate::id::{ApiId, ApplicationId, KeyManagerId, KeyMappingId, SubscriptionId};
 use crate::key_manager::{ClaimMapping, TokenType, TokenValidation};
 use crate::key_mapping::KeyType;
+use crate::mediation::Mediation;
 use crate::subscription::SubscriptionStatus;
 use crate::token_profile::TokenProfile;
 
@@ -88,6 +90,12 @@ pub struct ApiEntry {
     pub api_throttling_policy: Option<String>,
     /// Blocked in its lifecycle: answers 700700.
     pub blocked: bool,
+    /// `None`: as the gateway's own settings say.
+    #[serde(default)]
+    pub cors: Option<CorsPolicy>,
+    /// For every operation; an operation's own edits come after these.
+    #[serde(default)]
+    pub mediation: Mediation,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

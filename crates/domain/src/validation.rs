@@ -69,3 +69,13 @@ impl Check {
         }
     }
 }
+
+/// RFC 9110 section 5.1: at least one of the characters that names of headers are made of.
+pub(crate) fn is_header_name(name: &str) -> bool {
+    !name.is_empty() && name.chars().all(is_token_character)
+}
+
+/// RFC 9110 section 5.6.2.
+fn is_token_character(c: char) -> bool {
+    c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c)
+}

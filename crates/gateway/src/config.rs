@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::cors::CorsPolicy;
+use domain::cors::CorsPolicy;
 
 #[derive(Clone, Debug)]
 pub struct GatewayConfig {
@@ -26,7 +26,7 @@ pub struct GatewayConfig {
     /// Bound of the cache of verified tokens, in bytes; 0 turns it off.
     pub token_cache_bytes: u64,
     pub forwarded: ForwardedPolicy,
-    /// For all APIs; `None` leaves browsers' questions to the APIs.
+    /// For APIs without a policy of their own; `None` leaves browsers' questions to them.
     pub cors: Option<CorsPolicy>,
 }
 

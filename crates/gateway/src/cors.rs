@@ -1,13 +1,13 @@
 //! Cross-origin requests of browsers (Fetch standard, "CORS protocol"): answered before authentication, because a
 //! preflight carries no credential.
 //!
-//! Owns the policy and its header lines. Which verbs a path offers is `resource`'s business.
+//! Owns the header lines, made ready when a policy is taken. Which verbs a path offers is `resource`'s business.
 
-use std::collections::BTreeSet;
-use std::time::Duration;
+use std::collections::{BTreeSet, HashSet};
 
 use bytes::Bytes;
 use domain::api::Verb;
+use domain::cors::{AllowedOrigins, CorsPolicy};
 use http::header::{
     ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
     ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE,
@@ -15,39 +15,16 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 
-/// Which pages of other origins may call the APIs.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CorsPolicy {
-    pub origins: AllowedOrigins,
-    /// Request headers beside those that need no permission.
-    pub headers: Vec<String>,
-    /// Response headers that pages may read.
-    pub exposed_headers: Vec<String>,
-    /// Pages may send cookies and read what comes back. Without effect for [`AllowedOrigins::Any`].
-    pub credentials: bool,
-    /// How long a browser may remember the answer.
-    pub max_age: Duration,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum AllowedOrigins {
-    Any,
-    /// Scheme, host and port as browsers write them, compared exactly.
-    Only(Vec<String>),
-}
-
-impl Default for CorsPolicy {
-    /// WSO2's defaults: any origin, the headers of its own clients, no credentials.
-    fn default() -> Self {
-        let headers = ["authorization", "Content-Type", "SOAPAction", "apikey"];
-        Self {
-            origins: AllowedOrigins::Any,
-            headers: headers.map(str::to_owned).to_vec(),
-            exposed_headers: Vec::new(),
-            credentials: false,
-            max_age: Duration::from_mins(10),
-        }
-    }
+/// A policy with its header lines.
+#[derive(Debug)]
+pub(crate) struct Cors {
+    /// `None` allows any.
+    origins: Option<HashSet<Box<[u8]>>>,
+    credentials: bool,
+    verbs: BTreeSet<Verb>,
+    headers: Option<HeaderValue>,
+    exposed_headers: Option<HeaderValue>,
+    max_age: HeaderValue,
 }
 
 /// Whether a browser asks for permission, and says for what.
@@ -57,31 +34,49 @@ pub(crate) fn is_preflight(method: &Method, headers: &HeaderMap) -> bool {
         && headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD)
 }
 
-impl CorsPolicy {
+impl Cors {
+    pub(crate) fn compile(policy: &CorsPolicy) -> Self {
+        let origins = match &policy.origins {
+            AllowedOrigins::Any => None,
+            AllowedOrigins::Only(origins) => {
+                Some(origins.iter().map(|one| one.as_bytes().into()).collect())
+            }
+        };
+        Self {
+            // Saved policies never say both; one that does all the same is not believed.
+            credentials: policy.credentials && origins.is_some(),
+            origins,
+            verbs: policy.verbs.clone(),
+            headers: list(policy.headers.iter().map(String::as_str)),
+            exposed_headers: list(policy.exposed_headers.iter().map(String::as_str)),
+            max_age: policy.max_age_seconds.into(),
+        }
+    }
+
     /// The answer to a preflight for a path that offers `verbs`. For an origin that is not allowed it allows
     /// nothing: the browser then refuses.
     pub(crate) fn preflight(
         &self,
-        origin: &HeaderValue,
+        origin: Option<&HeaderValue>,
         verbs: &BTreeSet<Verb>,
     ) -> Response<Bytes> {
         let mut response = Response::new(Bytes::new());
         *response.status_mut() = StatusCode::NO_CONTENT;
-        if !self.allow(origin, response.headers_mut()) {
+        let headers = response.headers_mut();
+        if !self.allow(origin, headers) {
             return response;
         }
-        let headers = response.headers_mut();
-        let verbs: Vec<_> = verbs.iter().map(|verb| verb.as_str()).collect();
-        set(headers, ACCESS_CONTROL_ALLOW_METHODS, &verbs.join(", "));
-        set(
-            headers,
-            ACCESS_CONTROL_ALLOW_HEADERS,
-            &self.headers.join(", "),
-        );
-        headers.insert(
-            ACCESS_CONTROL_MAX_AGE,
-            HeaderValue::from(self.max_age.as_secs()),
-        );
+        let is_allowed = |verb: &&Verb| self.verbs.is_empty() || self.verbs.contains(*verb);
+        let verbs = list(verbs.iter().filter(is_allowed).map(|verb| verb.as_str()));
+        for (name, value) in [
+            (ACCESS_CONTROL_ALLOW_METHODS, &verbs),
+            (ACCESS_CONTROL_ALLOW_HEADERS, &self.headers),
+        ] {
+            if let Some(value) = value {
+                headers.insert(name, value.clone());
+            }
+        }
+        headers.insert(ACCESS_CONTROL_MAX_AGE, self.max_age.clone());
         response
     }
 
@@ -95,30 +90,25 @@ impl CorsPolicy {
         ] {
             headers.remove(name);
         }
-        if let Some(origin) = origin
-            && self.allow(origin, headers)
+        if self.allow(origin, headers)
+            && let Some(exposed) = &self.exposed_headers
         {
-            set(
-                headers,
-                ACCESS_CONTROL_EXPOSE_HEADERS,
-                &self.exposed_headers.join(", "),
-            );
+            headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, exposed.clone());
         }
     }
 
-    fn allow(&self, origin: &HeaderValue, headers: &mut HeaderMap) -> bool {
-        let AllowedOrigins::Only(allowed) = &self.origins else {
-            headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
-            return true;
+    fn allow(&self, origin: Option<&HeaderValue>, headers: &mut HeaderMap) -> bool {
+        let Some(allowed) = &self.origins else {
+            if origin.is_some() {
+                headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+            }
+            return origin.is_some();
         };
-        // Caches must not hand one origin's answer to another.
+        // Caches must not hand one origin's answer to another, nor the answer to nobody's page to a page.
         headers.append(VARY, HeaderValue::from_static("Origin"));
-        if !allowed
-            .iter()
-            .any(|one| one.as_bytes() == origin.as_bytes())
-        {
+        let Some(origin) = origin.filter(|origin| allowed.contains(origin.as_bytes())) else {
             return false;
-        }
+        };
         headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
         if self.credentials {
             let yes = HeaderValue::from_static("true");
@@ -128,10 +118,11 @@ impl CorsPolicy {
     }
 }
 
-fn set(headers: &mut HeaderMap, name: http::HeaderName, value: &str) {
-    if !value.is_empty()
-        && let Ok(value) = HeaderValue::from_str(value)
-    {
-        headers.insert(name, value);
+/// `None` for an empty list, which has no line.
+fn list<'n>(names: impl Iterator<Item = &'n str>) -> Option<HeaderValue> {
+    let names: Vec<_> = names.collect();
+    if names.is_empty() {
+        return None;
     }
+    HeaderValue::from_str(&names.join(", ")).ok()
 }

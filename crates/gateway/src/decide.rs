@@ -16,12 +16,13 @@ use domain::token_profile::AudienceRule;
 use http::{HeaderMap, Method};
 
 use crate::authenticate::authenticate;
-use crate::cors::{CorsPolicy, is_preflight};
+use crate::cors::{Cors, is_preflight};
 use crate::credential::bearer_token;
 use crate::identity::{ConsumerKey, Identity};
 use crate::key_manager::KeyManager;
 use crate::key_set::KeySet;
 use crate::limits::{Counted, Limit, LimitTable};
+use crate::mediation::Edits;
 use crate::refusal::{Reason, Refusal};
 use crate::request_path::RequestPath;
 use crate::route::{NoResource, Route};
@@ -53,7 +54,8 @@ pub(crate) struct Ground<'g> {
     /// Bytes.
     pub(crate) longest_token: usize,
     pub(crate) unknown_key: UnknownKey,
-    pub(crate) cors: Option<&'g CorsPolicy>,
+    /// For APIs without a policy of their own.
+    pub(crate) cors: Option<&'g Cors>,
     /// `None` counts nothing.
     pub(crate) limits: Option<&'g LimitTable>,
 }
@@ -77,6 +79,8 @@ pub(crate) struct Admission {
     pub(crate) rest_of_path: String,
     /// `None` on open resources.
     pub(crate) caller: Option<Caller>,
+    /// What becomes of the headers of request and answer; `None` where nothing does.
+    pub(crate) edits: Option<Arc<Edits>>,
 }
 
 /// Who calls.
@@ -95,12 +99,16 @@ pub(crate) struct Caller {
 #[derive(Debug)]
 pub(crate) enum Stop {
     Refused(Box<Refusal>),
-    NeedsKey {
-        set: Arc<KeySet>,
-        key_id: String,
-    },
-    /// A browser asks what it may do here: these verbs.
-    Preflight(BTreeSet<Verb>),
+    NeedsKey { set: Arc<KeySet>, key_id: String },
+    Preflight(Preflight),
+}
+
+/// A browser asks what it may do here.
+#[derive(Debug)]
+pub(crate) struct Preflight {
+    pub(crate) api: Arc<Api>,
+    /// What the path offers.
+    pub(crate) verbs: BTreeSet<Verb>,
 }
 
 /// Decides a request.
@@ -121,10 +129,13 @@ pub(crate) fn decide<T: Trace>(
         return Err(refuse(Check::Route, Reason::ApiBlocked, route.api, trace));
     }
     // Before authentication: a preflight carries no credential. An API that offers OPTIONS itself is asked itself.
-    if ground.cors.is_some() && is_preflight(request.method, request.headers) {
-        let offered = route.offered(&path);
-        if !offered.is_empty() && !offered.contains(&Verb::Options) {
-            return Err(Stop::Preflight(offered));
+    if is_preflight(request.method, request.headers)
+        && (route.api.cors.is_some() || ground.cors.is_some())
+    {
+        let verbs = route.offered(&path);
+        if !verbs.is_empty() && !verbs.contains(&Verb::Options) {
+            let api = Arc::clone(route.api);
+            return Err(Stop::Preflight(Preflight { api, verbs }));
         }
     }
     let operation = match route.resource(Verb::parse(request.method.as_str()), &path) {
@@ -173,6 +184,7 @@ pub(crate) fn decide<T: Trace>(
         key_type,
         rest_of_path: path.raw_after(route.depth).to_owned(),
         caller,
+        edits: route.api.edits.of(operation),
     })
 }
 

@@ -1,21 +1,23 @@
 //! What the workers share: snapshot, keys, cache, limits, figures; and the way through them, waiting included.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::{ArcSwap, Guard};
-use domain::api::Verb;
+use bytes::Bytes;
 use domain::explanation::Explanation;
 use domain::id::ApiId;
 use domain::snapshot::SnapshotUpdate;
 use domain::{Clock, SecretString};
 use http::header::HeaderName;
-use http::{HeaderMap, HeaderValue, Method};
+use http::{HeaderMap, HeaderValue, Method, Response};
 use secrecy::ExposeSecret as _;
 
 use crate::config::GatewayConfig;
-use crate::decide::{Admission, Caller, Ground, RequestParts, Stop, UnknownKey, authorize, decide};
+use crate::cors::Cors;
+use crate::decide::{
+    Admission, Caller, Ground, Preflight, RequestParts, Stop, UnknownKey, authorize, decide,
+};
 use crate::explain::{ExplainRequest, ExplainTarget, Recorder};
 use crate::key_set::{KeySets, seconds};
 use crate::limits::LimitTable;
@@ -33,6 +35,7 @@ pub(crate) struct Engine {
     generation: AtomicU64,
     cache: Option<TokenCache>,
     limits: LimitTable,
+    cors: Option<Cors>,
     pub(crate) metrics: Metrics,
     key_sets: Arc<KeySets>,
     pub(crate) requests_in_progress: AtomicU64,
@@ -42,8 +45,7 @@ pub(crate) struct Engine {
 #[derive(Debug)]
 pub(crate) enum Turned {
     Refused(Refusal),
-    /// A browser's question: what the path offers.
-    Preflight(BTreeSet<Verb>),
+    Preflight(Preflight),
 }
 
 impl Engine {
@@ -61,6 +63,7 @@ impl Engine {
             metrics: Metrics::default(),
             key_sets,
             requests_in_progress: AtomicU64::new(0),
+            cors: config.cors.as_ref().map(Cors::compile),
             config,
         }
     }
@@ -91,9 +94,26 @@ impl Engine {
         }
         decision.map_err(|stop| match stop {
             Stop::Refused(refusal) => Turned::Refused(*refusal),
-            Stop::Preflight(verbs) => Turned::Preflight(verbs),
+            Stop::Preflight(preflight) => Turned::Preflight(preflight),
             Stop::NeedsKey { .. } => Turned::Refused(Refusal::new(Reason::KeyIdUnknown)),
         })
+    }
+
+    /// The policy that holds for an API, or where none was found.
+    pub(crate) fn cors<'e>(&'e self, api: Option<&'e Api>) -> Option<&'e Cors> {
+        api.and_then(|api| api.cors.as_ref()).or(self.cors.as_ref())
+    }
+
+    /// The answer to a browser's question.
+    pub(crate) fn preflight(
+        &self,
+        asked: &Preflight,
+        origin: Option<&HeaderValue>,
+    ) -> Response<Bytes> {
+        self.cors(Some(&asked.api)).map_or_else(
+            || Response::new(Bytes::new()),
+            |policy| policy.preflight(origin, &asked.verbs),
+        )
     }
 
     /// For the log: the API of a refusal, if it is still deployed.
@@ -153,7 +173,7 @@ impl Engine {
             leeway: seconds(self.config.clock_leeway),
             longest_token: self.config.limits.token,
             unknown_key,
-            cors: self.config.cors.as_ref(),
+            cors: self.cors.as_ref(),
             limits: None,
         }
     }

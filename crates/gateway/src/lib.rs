@@ -17,6 +17,7 @@ mod identity;
 mod key_manager;
 mod key_set;
 mod limits;
+mod mediation;
 mod metrics;
 mod proxy;
 mod refusal;
@@ -32,7 +33,6 @@ mod upstream;
 mod verify;
 
 pub use config::{ForwardedPolicy, GatewayConfig, KeySetConfig, Limits, Timeouts, TlsIdentity};
-pub use cors::{AllowedOrigins, CorsPolicy};
 pub use explain::{ExplainRequest, ExplainTarget};
 pub use gateway::{Gateway, GatewayDependencies, GatewayStatus, KeyManagerKeys, StartError};
 pub use key_set::LARGEST_KEY_SET;

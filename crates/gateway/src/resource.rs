@@ -165,6 +165,7 @@ mod tests {
                 auth_required: true,
                 scopes: Vec::new(),
                 throttling_policy: None,
+                mediation: domain::mediation::Mediation::default(),
             })
             .collect();
         ResourceTree::compile(&operations)

@@ -17,8 +17,10 @@ use domain::snapshot::{
 use domain::subscription::SubscriptionStatus;
 use domain::throttling_policy::{PolicyLevel, RequestLimit, built_in};
 
+use crate::cors::Cors;
 use crate::key_manager::KeyManager;
 use crate::key_set::KeySets;
+use crate::mediation::ApiEdits;
 use crate::request_path::RequestPath;
 use crate::resource::ResourceTree;
 use crate::route::Route;
@@ -60,6 +62,8 @@ pub(crate) struct Api {
     /// Counts requests: they go to the endpoints in turn.
     turn: AtomicUsize,
     base_path: Arc<str>,
+    pub(crate) cors: Option<Cors>,
+    pub(crate) edits: ApiEdits,
 }
 
 /// A consumer key's application.
@@ -272,6 +276,8 @@ impl Snapshot {
             sandbox: upstreams(&entry.endpoints.sandbox),
             turn: AtomicUsize::new(0),
             base_path: Arc::clone(&base_path),
+            cors: entry.cors.as_ref().map(Cors::compile),
+            edits: ApiEdits::compile(&entry),
             entry,
         });
         self.deepest_base_path = self.deepest_base_path.max(base_path.matches('/').count());

@@ -292,6 +292,7 @@ pub(crate) fn start_gateway(
     let gateway_config = GatewayConfig {
         listen: settings.listen,
         tls: identity.as_ref().map(gateway_tls),
+        cors: settings.cors(),
         workers: (settings.workers > 0).then_some(settings.workers),
         key_set_folder: Some(config.data_folder.join("key-sets")),
         clock_leeway: Duration::from_secs(settings.clock_leeway_seconds),

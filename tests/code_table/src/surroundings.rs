@@ -6,8 +6,10 @@ use std::sync::Arc;
 
 use domain::api::{ApiEndpoints, KeyManagerSelection, Operation, Verb};
 use domain::certificate::Certificates;
+use domain::cors::{AllowedOrigins, CorsPolicy};
 use domain::key_manager::{TokenType, TokenValidation};
 use domain::key_mapping::KeyType;
+use domain::mediation::{HeaderEdit, Mediation};
 use domain::snapshot::{
     ApiEntry, ApplicationEntry, KeyManagerEntry, KeyMappingEntry, SnapshotChange, SnapshotRevision,
     SnapshotUpdate, SubscriptionEntry, ValidationMethod,
@@ -51,8 +53,10 @@ impl Surroundings {
             let (head, body) = request.into_parts();
             // Answers when it has the whole request.
             let _ = body.collect().await;
+            let tenant = head.headers.get("x-tenant").cloned();
+            let served_by = tenant.unwrap_or(http::HeaderValue::from_static("yes"));
             Response::builder()
-                .header("x-upstream", "yes")
+                .header("x-upstream", served_by)
                 .body(full(format!("{} {}", head.method, head.uri)))
                 .expect("a response of constants and a request's line")
         })
@@ -135,6 +139,26 @@ impl Surroundings {
             api.operations[0].throttling_policy = Some("10KPerMin".to_owned());
         });
         api("planned", Some((Unblocked, "Unauthenticated")), &|_| {});
+        api("paged", ordinary, &|api| {
+            api.cors = Some(CorsPolicy {
+                origins: AllowedOrigins::Only(vec!["https://page.example".to_owned()]),
+                credentials: true,
+                headers: vec!["authorization".to_owned()],
+                exposed_headers: vec!["x-upstream".to_owned()],
+                ..CorsPolicy::default()
+            });
+        });
+        api("edited", ordinary, &|api| {
+            let set = |name: &str, value: &str| HeaderEdit::Set {
+                name: name.to_owned(),
+                value: value.to_owned(),
+            };
+            api.mediation = Mediation {
+                request: vec![set("x-tenant", "blue")],
+                response: vec![set("cache-control", "no-store")],
+                fault: Vec::new(),
+            };
+        });
         for (name, endpoint) in [
             // Nothing listens on the lowest port of loopback.
             ("unreachable", &url(([127, 0, 0, 1], 1).into(), "")),
@@ -175,6 +199,8 @@ impl Surroundings {
             subscription_required: true,
             api_throttling_policy: None,
             blocked: false,
+            cors: None,
+            mediation: Mediation::default(),
         }
     }
 
@@ -259,6 +285,7 @@ fn operation(verb: Verb, target: &str, scopes: &[&str]) -> Operation {
         auth_required: true,
         scopes: scopes.iter().map(|&scope| scope.to_owned()).collect(),
         throttling_policy: None,
+        mediation: Mediation::default(),
     }
 }
 

@@ -1,6 +1,6 @@
 //! From a document to an API's settings and back.
 
-use domain::api::{ApiSettings, KeyManagerSelection, validate_definition};
+use domain::api::{ApiSettings, KeyManagerSelection, Operation, validate_definition};
 use domain::{FieldError, Invalid};
 
 use super::ImportApi;
@@ -29,6 +29,8 @@ pub(super) fn import(definition: &str, overrides: ImportApi) -> Result<ApiSettin
             .unwrap_or_else(|| vec![DEFAULT_PLAN.to_owned()]),
         api_throttling_policy: overrides.api_throttling_policy,
         visibility: overrides.visibility.unwrap_or_default(),
+        cors: overrides.cors,
+        mediation: overrides.mediation.unwrap_or_default(),
         name,
     })
 }
@@ -70,7 +72,8 @@ impl Document {
         Ok(Self { text, report })
     }
 
-    /// The settings as this document says; role bindings of scopes that stay are kept.
+    /// The settings as this document says; role bindings of scopes and header edits of operations that stay are
+    /// kept.
     pub(super) fn describe(&self, mut settings: ApiSettings) -> ApiSettings {
         let mut scopes = self.report.scopes.clone();
         for scope in &mut scopes {
@@ -81,7 +84,16 @@ impl Document {
                 scope.bindings.clone_from(&old.bindings);
             }
         }
-        settings.operations.clone_from(&self.report.operations);
+        let mut operations = self.report.operations.clone();
+        for operation in &mut operations {
+            let is_same =
+                |old: &&Operation| old.verb == operation.verb && old.target == operation.target;
+            // A document has no word for it: what an operation that stays does with headers, it goes on doing.
+            if let Some(old) = settings.operations.iter().find(is_same) {
+                operation.mediation.clone_from(&old.mediation);
+            }
+        }
+        settings.operations = operations;
         settings.scopes = scopes;
         settings
     }

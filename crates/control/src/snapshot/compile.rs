@@ -168,7 +168,7 @@ impl Compiler<'_> {
 /// The deployed revision decides what is served; the lifecycle is the API's own.
 fn api_entry(api: &Api, revision: Revision) -> ApiEntry {
     let settings = revision.settings;
-    let header = settings.authorization_header.to_ascii_lowercase();
+    let authorization_header = settings.credential_header();
     ApiEntry {
         id: api.id,
         name: settings.name,
@@ -180,15 +180,13 @@ fn api_entry(api: &Api, revision: Revision) -> ApiEntry {
         operations: settings.operations,
         key_managers: settings.key_managers,
         audiences: settings.audiences,
-        authorization_header: if header.is_empty() {
-            "authorization".to_owned()
-        } else {
-            header
-        },
+        authorization_header,
         endpoints: settings.endpoints,
         subscription_required: !settings.policies.is_empty(),
         api_throttling_policy: settings.api_throttling_policy,
         blocked: api.lifecycle == LifecycleState::Blocked,
+        cors: settings.cors,
+        mediation: settings.mediation,
     }
 }
 

@@ -4,6 +4,9 @@ use control::api::revision::DeploymentTarget;
 use control::error::{NotPossible, Noun};
 use control::identity::authorization::anonymous;
 use domain::api::{ApiEndpoints, KeyManagerSelection, LifecycleState, Visibility};
+use domain::cors::CorsPolicy;
+use domain::mediation::{HeaderEdit, Mediation};
+use domain::snapshot::SnapshotChange;
 use domain::user::Actor;
 use store::Page;
 use store::api::ApiQuery;
@@ -193,6 +196,51 @@ async fn another_document_replaces_operations_and_scopes() {
     assert!(replaced.settings.scopes.is_empty());
     let stored = world.control.apis().definition(&publisher(), api.id).await;
     assert_eq!(stored.unwrap(), document);
+}
+
+#[tokio::test]
+async fn a_deployed_api_takes_its_cors_policy_and_header_edits_to_gateways() {
+    let world = World::start().await;
+    let apis = world.control.apis();
+    let mut settings = world.imports_pizza().await.settings;
+    settings.version = "2.0.0".to_owned();
+    settings.cors = Some(CorsPolicy::default());
+    let edits = |value: &str| Mediation {
+        request: vec![HeaderEdit::Set {
+            name: "X-Tenant".to_owned(),
+            value: value.to_owned(),
+        }],
+        ..Mediation::default()
+    };
+    settings.mediation = edits("the api's");
+    settings.operations[0].mediation = edits("the operation's");
+    let api = apis.create(&publisher(), settings.clone()).await.unwrap();
+    // A document knows nothing of it; what stays keeps it.
+    let document = apis.definition(&publisher(), api.id).await.unwrap();
+    let api = apis
+        .replace_definition(&publisher(), api.id, document)
+        .await
+        .unwrap();
+    assert_eq!(api.settings.mediation, settings.mediation);
+    let wanted = &settings.operations[0];
+    assert!(api.settings.operations.contains(wanted));
+
+    let revision = apis
+        .create_revision(&publisher(), api.id, String::new())
+        .await
+        .unwrap();
+    apis.deploy(&publisher(), api.id, revision.id, vec![target("Default")])
+        .await
+        .unwrap();
+    let update = world.control.snapshots().subscribe().next().await;
+    let served = update.changes.iter().find_map(|change| match change {
+        SnapshotChange::PutApi(entry) if entry.id == api.id => Some(entry),
+        _ => None,
+    });
+    let served = served.expect("the API is served");
+    assert_eq!(served.cors, settings.cors);
+    assert_eq!(served.mediation, settings.mediation);
+    assert!(served.operations.contains(wanted));
 }
 
 #[tokio::test]

@@ -14,6 +14,7 @@ fn orders() -> ApiSettings {
             auth_required: true,
             scopes: Vec::new(),
             throttling_policy: None,
+            mediation: Mediation::default(),
         }],
         scopes: Vec::new(),
         key_managers: KeyManagerSelection::All,
@@ -22,6 +23,8 @@ fn orders() -> ApiSettings {
         policies: Vec::new(),
         api_throttling_policy: None,
         visibility: Visibility::Public,
+        cors: None,
+        mediation: Mediation::default(),
     }
 }
 

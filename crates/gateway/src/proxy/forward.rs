@@ -1,12 +1,10 @@
 //! One request: decide, send to an upstream, stream the answer back. Every way out ends in one response and one
 //! line of the access log.
 
-use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use domain::api::Verb;
 use http::header::{CONTENT_LENGTH, HOST, ORIGIN, UPGRADE};
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
@@ -20,9 +18,11 @@ use super::connection::Peer;
 use super::headers::{Origin, X_REQUEST_ID, asks_for_websocket, for_upstream, remove_hop_by_hop};
 use super::pool::{ConnectError, Lease};
 use super::{Worker, tunnel};
-use crate::decide::{Admission, RequestParts};
+use crate::decide::{Admission, Preflight, RequestParts};
 use crate::engine::Turned;
+use crate::mediation;
 use crate::refusal::{Reason, Refusal};
+use crate::snapshot::Api;
 use crate::upstream::Upstream;
 
 /// Serves a request of a client.
@@ -48,11 +48,13 @@ pub(super) async fn handle(
     let admission = match worker.engine.decide(&parts).await {
         Ok(admission) => admission,
         Err(Turned::Refused(refusal)) => {
-            record.api = refusal.api_id().and_then(|id| worker.engine.api(id));
-            return readable(&worker, origin.as_ref(), refuse(&refusal, record));
+            let api = refusal.api_id().and_then(|id| worker.engine.api(id));
+            record.api.clone_from(&api);
+            let response = refuse(&refusal, record);
+            return readable(&worker, api.as_deref(), origin.as_ref(), response);
         }
-        Err(Turned::Preflight(verbs)) => {
-            return preflight(&worker, origin.as_ref(), &verbs, record);
+        Err(Turned::Preflight(asked)) => {
+            return preflight(&worker, origin.as_ref(), asked, record);
         }
     };
     record.api = Some(Arc::clone(&admission.api));
@@ -73,9 +75,15 @@ pub(super) async fn handle(
             tunnel::open(client, upstream, record);
             Response::from_parts(head, ResponseBody::None)
         }
-        Err(reason) => refuse(&Refusal::new(reason), record),
+        Err(reason) => {
+            let mut response = refuse(&Refusal::new(reason), record);
+            if let Some(edits) = &admission.edits {
+                mediation::apply(&edits.fault, response.headers_mut());
+            }
+            response
+        }
     };
-    readable(&worker, origin.as_ref(), response)
+    readable(&worker, Some(&admission.api), origin.as_ref(), response)
 }
 
 enum Answer {
@@ -122,6 +130,9 @@ async fn forward(
     };
     let header = &admission.api.entry.authorization_header;
     for_upstream(&mut head.headers, &upstream.authority, header, origin);
+    if let Some(edits) = &admission.edits {
+        mediation::apply(&edits.request, &mut head.headers);
+    }
     head.version = Version::HTTP_11;
     if client.is_some() {
         head.headers.insert(
@@ -148,6 +159,9 @@ async fn forward(
         });
     }
     remove_hop_by_hop(response.headers_mut());
+    if let Some(edits) = &admission.edits {
+        mediation::apply(&edits.response, response.headers_mut());
+    }
     Ok(Answer::Body(response, lease))
 }
 
@@ -258,10 +272,11 @@ fn uri(upstream: &Upstream, rest: &str, query: Option<&str>) -> Result<Uri, Reas
 /// Readable for the page that asked, where the policy says so.
 fn readable(
     worker: &Worker,
+    api: Option<&Api>,
     origin: Option<&HeaderValue>,
     mut response: Response<ResponseBody>,
 ) -> Response<ResponseBody> {
-    if let Some(policy) = &worker.engine.config.cors {
+    if let Some(policy) = worker.engine.cors(api) {
         policy.decorate(origin, response.headers_mut());
     }
     response
@@ -270,13 +285,11 @@ fn readable(
 fn preflight(
     worker: &Worker,
     origin: Option<&HeaderValue>,
-    verbs: &BTreeSet<Verb>,
+    asked: Preflight,
     mut record: Box<AccessRecord>,
 ) -> Response<ResponseBody> {
-    let answer = match (&worker.engine.config.cors, origin) {
-        (Some(policy), Some(origin)) => policy.preflight(origin, verbs),
-        _ => Response::new(Bytes::new()),
-    };
+    let answer = worker.engine.preflight(&asked, origin);
+    record.api = Some(asked.api);
     let (head, body) = answer.into_parts();
     record.answered(head.status);
     Response::from_parts(head, ResponseBody::Own(Some(body), record))

@@ -7,6 +7,7 @@ mod explaining;
 mod key_sets;
 mod limiting;
 mod measuring;
+mod mediating;
 mod proxying;
 mod support;
 mod token_refusal;

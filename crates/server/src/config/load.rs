@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use domain::cors::CorsPolicy;
+use domain::validation::Check;
 use toml::{Table, Value};
 
 use super::sections::Config;
@@ -335,7 +337,36 @@ fn check(config: &Config) -> Result<(), ConfigError> {
     if config.gateway.workers > 1_024 {
         return invalid("gateway.workers", "must be at most 1024");
     }
+    if let Some((setting, reason)) = config.gateway.cors().and_then(|policy| cors_error(&policy)) {
+        return invalid(setting, reason);
+    }
     Ok(())
+}
+
+/// The first setting that is wrong, and what it must be.
+fn cors_error(policy: &CorsPolicy) -> Option<(&'static str, &'static str)> {
+    let mut check = Check::default();
+    policy.check("cors", &mut check);
+    let invalid = check.finish().err()?;
+    Some(match invalid.0.first()?.field.as_str() {
+        "cors.accessControlAllowCredentials" => (
+            "gateway.cors_credentials",
+            "must be false while gateway.cors_origins is *",
+        ),
+        "cors.accessControlAllowHeaders" => (
+            "gateway.cors_headers",
+            "must be at most 100 names of headers",
+        ),
+        "cors.accessControlExposeHeaders" => (
+            "gateway.cors_exposed_headers",
+            "must be at most 100 names of headers",
+        ),
+        "cors.maxAge" => ("gateway.cors_max_age_seconds", "must be at most 86400"),
+        _ => (
+            "gateway.cors_origins",
+            "must be * or at most 100 origins such as https://shop.example",
+        ),
+    })
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use domain::cors::{AllowedOrigins, CorsPolicy};
 use serde::{Deserialize, Serialize};
 
 /// All settings of one node.
@@ -75,6 +76,16 @@ pub(crate) struct Gateway {
     pub(crate) clock_leeway_seconds: u64,
     /// An unknown key id makes the gateway ask a key manager again at most this often; at most a day.
     pub(crate) key_refresh_interval_seconds: u64,
+    /// Origins whose pages may call APIs that have no CORS policy of their own; `*` for any, empty for none.
+    pub(crate) cors_origins: Vec<String>,
+    /// Request headers that those pages may send.
+    pub(crate) cors_headers: Vec<String>,
+    /// Response headers that they may read.
+    pub(crate) cors_exposed_headers: Vec<String>,
+    /// They may send cookies; not together with `*`.
+    pub(crate) cors_credentials: bool,
+    /// How long browsers may remember the answer; at most a day.
+    pub(crate) cors_max_age_seconds: u32,
 }
 
 #[derive(Clone, Serialize, Deserialize)]
@@ -176,7 +187,26 @@ impl Default for Gateway {
             public_url: String::new(),
             clock_leeway_seconds: 60,
             key_refresh_interval_seconds: 300,
+            cors_origins: Vec::new(),
+            cors_headers: CorsPolicy::default().headers,
+            cors_exposed_headers: Vec::new(),
+            cors_credentials: false,
+            cors_max_age_seconds: CorsPolicy::default().max_age_seconds,
         }
+    }
+}
+
+impl Gateway {
+    /// The policy of APIs without one of their own.
+    pub(crate) fn cors(&self) -> Option<CorsPolicy> {
+        (!self.cors_origins.is_empty()).then(|| CorsPolicy {
+            origins: AllowedOrigins::from_names(self.cors_origins.clone()),
+            credentials: self.cors_credentials,
+            headers: self.cors_headers.clone(),
+            exposed_headers: self.cors_exposed_headers.clone(),
+            max_age_seconds: self.cors_max_age_seconds,
+            ..CorsPolicy::default()
+        })
     }
 }
 

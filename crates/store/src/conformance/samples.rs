@@ -10,6 +10,7 @@ use domain::api::{
 use domain::application::{Application, ApplicationSettings, ApplicationStatus};
 use domain::audit::AuditEntry;
 use domain::certificate::Certificates;
+use domain::cors::{AllowedOrigins, CorsPolicy};
 use domain::id::{
     ApiId, ApplicationId, AuditEntryId, JobId, KeyManagerId, KeyMappingId, OAuthClientId,
     RevisionId, SubscriptionId, UserId,
@@ -19,6 +20,7 @@ use domain::key_manager::{
     TokenValidation,
 };
 use domain::key_mapping::{CreateMode, KeyMapping, KeyMappingState, KeyType};
+use domain::mediation::{HeaderEdit, Mediation};
 use domain::oauth_client::OAuthClient;
 use domain::provider_failure::{FailureClass, ProviderFailure};
 use domain::provisioning::{JobKind, JobState, ProvisioningJob};
@@ -364,6 +366,12 @@ fn api_settings(name: &str, version: &str) -> ApiSettings {
             auth_required: true,
             scopes: words(&["weather:read"]),
             throttling_policy: Some("20KPerMin".to_owned()),
+            mediation: Mediation {
+                response: vec![HeaderEdit::Remove {
+                    name: "Server".to_owned(),
+                }],
+                ..Mediation::default()
+            },
         }],
         scopes: vec![ApiScope {
             name: "weather:read".to_owned(),
@@ -377,5 +385,17 @@ fn api_settings(name: &str, version: &str) -> ApiSettings {
         policies: words(&["Gold", "Bronze"]),
         api_throttling_policy: Some("50KPerMin".to_owned()),
         visibility: Visibility::Restricted(words(&["meteorologist"])),
+        cors: Some(CorsPolicy {
+            origins: AllowedOrigins::Only(words(&["https://weather.example"])),
+            credentials: true,
+            ..CorsPolicy::default()
+        }),
+        mediation: Mediation {
+            request: vec![HeaderEdit::Set {
+                name: "X-Tenant".to_owned(),
+                value: "blue".to_owned(),
+            }],
+            ..Mediation::default()
+        },
     }
 }

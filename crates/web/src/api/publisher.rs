@@ -2,10 +2,12 @@
 
 mod api;
 mod api_body;
+mod cors;
 mod definition;
 mod endpoint_config;
 mod key_manager;
 mod lifecycle;
+mod mediation;
 mod operation_body;
 mod revision;
 mod settings;

@@ -233,6 +233,142 @@ async fn what_is_wrong_with_an_api_is_told() {
 }
 
 #[tokio::test]
+async fn an_apis_cors_policy_and_header_policies_come_back_as_they_were_sent() {
+    let app = TestApp::start().await;
+    let publisher = app.publisher().await;
+    let cors = json!({
+        "corsConfigurationEnabled": true,
+        "accessControlAllowOrigins": ["https://shop.example", "http://localhost:3000"],
+        "accessControlAllowCredentials": true,
+        "accessControlAllowHeaders": ["authorization"],
+        "accessControlAllowMethods": ["GET", "DELETE"],
+        "accessControlExposeHeaders": ["X-Page"],
+    });
+    let policy = |name: &str, parameters: Value| {
+        json!({"policyName": name, "policyVersion": "v1", "policyType": "common", "policyId": null,
+               "parameters": parameters})
+    };
+    let policies = json!({
+        "request": [
+            policy("addHeader", json!({"headerName": "X-Tenant", "headerValue": "blue"})),
+            policy("removeHeader", json!({"headerName": "Cookie"})),
+        ],
+        "response": [policy("renameHeader", json!({"headerName": "X-Old", "newHeaderName": "X-New"}))],
+        "fault": [],
+    });
+    let mut body = api("Pizza");
+    body["corsConfiguration"] = cors.clone();
+    body["apiPolicies"] = policies.clone();
+    body["operations"][0]["operationPolicies"] = policies.clone();
+    let created = publisher.post(&format!("{PUBLISHER}/apis"), &body).await;
+    assert_eq!(created.status, 201, "{}", created.text);
+    let path = created.header("location").to_owned();
+    // And once more with what was read.
+    let updated = publisher.put(&path, &created.json).await;
+    assert_eq!(updated.status, 200, "{}", updated.text);
+    for answer in [created, updated, publisher.get(&path).await] {
+        assert_eq!(answer.json["corsConfiguration"], cors);
+        assert_eq!(answer.json["apiPolicies"], policies);
+        assert_eq!(answer.json["operations"][0]["operationPolicies"], policies);
+    }
+
+    body["corsConfiguration"] = json!({"corsConfigurationEnabled": false,
+        "accessControlAllowOrigins": ["*"], "accessControlAllowCredentials": true});
+    body["apiPolicies"] = Value::Null;
+    let updated = publisher.put(&path, &body).await;
+    assert_eq!(updated.status, 200, "{}", updated.text);
+    assert_eq!(
+        updated.json["corsConfiguration"]["corsConfigurationEnabled"],
+        false
+    );
+    assert_eq!(
+        updated.json["apiPolicies"],
+        json!({"request": [], "response": [], "fault": []})
+    );
+}
+
+#[tokio::test]
+async fn a_policy_that_cannot_be_applied_is_refused_by_its_name() {
+    let app = TestApp::start().await;
+    let publisher = app.publisher().await;
+    let cors = |name: &str, value: Value| {
+        let mut cors = json!({"corsConfigurationEnabled": true});
+        cors[name] = value;
+        ("corsConfiguration", cors)
+    };
+    let policy = |policy: Value| ("apiPolicies", json!({"request": [policy]}));
+    let named = |name: &str, parameters: Value| {
+        policy(json!({"policyName": name, "parameters": parameters}))
+    };
+    let add = |name: &str, value: &str| {
+        named(
+            "addHeader",
+            json!({"headerName": name, "headerValue": value}),
+        )
+    };
+    for ((member, value), word) in [
+        (
+            cors("accessControlAllowCredentials", json!(true)),
+            "credentials",
+        ),
+        (cors("accessControlAllowOrigins", json!(["null"])), "null"),
+        (
+            cors("accessControlAllowOrigins", json!(["https://a.example/"])),
+            "https://a.example/",
+        ),
+        (cors("accessControlAllowOrigins", json!("*")), "sequence"),
+        (cors("accessControlAllowMethods", json!(["FLY"])), "FLY"),
+        (cors("accessControlAllowHeaders", json!(["a b"])), "a b"),
+        (cors("colour", json!("red")), "colour"),
+        (named("jsonToXML", json!({})), "jsonToXML"),
+        (
+            named("addHeader", json!({"headerName": "X-A"})),
+            "headerValue",
+        ),
+        (
+            named("addHeader", json!({"headerName": "X-A", "headerValue": 1})),
+            "headerValue",
+        ),
+        (
+            named(
+                "removeHeader",
+                json!({"headerName": "X-A", "colour": "red"}),
+            ),
+            "colour",
+        ),
+        (
+            policy(
+                json!({"policyName": "removeHeader", "policyVersion": "v9", "parameters": {"headerName": "X-A"}}),
+            ),
+            "v9",
+        ),
+        (policy(json!({"parameters": {}})), "policyName"),
+        (add("Host", "x"), "Host"),
+        (add("content-length", "1"), "content-length"),
+        (add("Authorization", "Bearer x"), "Authorization"),
+        (add("X-Forwarded-For", "x"), "X-Forwarded-For"),
+        (add("X A", "x"), "X A"),
+        (add("X-A", "a\r\nX-B: b"), "printable"),
+        (add("X-A", &"a".repeat(2_049)), "2048"),
+        (("apiPolicies", json!("x")), "apiPolicies"),
+    ] {
+        let mut body = api("Pizza");
+        body[member] = value.clone();
+        let answer = publisher.post(&format!("{PUBLISHER}/apis"), &body).await;
+        assert_eq!(answer.status, 400, "{value}: {}", answer.text);
+        assert!(answer.text.contains(word), "{value}: {}", answer.text);
+    }
+    // The API's own credential header, whatever it is called; of an operation too.
+    let mut body = api("Pizza");
+    body["authorizationHeader"] = json!("X-Token");
+    let (_, policies) = add("x-token", "x");
+    body["operations"][0]["operationPolicies"] = policies;
+    let answer = publisher.post(&format!("{PUBLISHER}/apis"), &body).await;
+    assert_eq!(answer.status, 400, "{}", answer.text);
+    assert!(answer.text.contains("operationPolicies"), "{}", answer.text);
+}
+
+#[tokio::test]
 async fn a_broken_document_is_reported_and_not_imported() {
     let app = TestApp::start().await;
     let publisher = app.publisher().await;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use domain::api::{ApiScope, Operation, Verb};
+use domain::mediation::Mediation;
 use serde_json::{Map, Value};
 
 use super::{DefinitionError, Dialect, text_at};
@@ -210,6 +211,7 @@ impl Reader<'_> {
             auth_required: !is_open,
             scopes: if is_open { Vec::new() } else { scopes },
             throttling_policy: (!policy.is_empty()).then(|| policy.to_owned()),
+            mediation: Mediation::default(),
         }
     }
 

@@ -317,6 +317,8 @@ fn a_generated_document_reads_back_as_the_same_operations() {
         policies: Vec::new(),
         api_throttling_policy: None,
         visibility: domain::api::Visibility::Public,
+        cors: None,
+        mediation: domain::mediation::Mediation::default(),
     };
     let again = read(&generate(&settings));
     assert!(again.valid, "{:?}", again.errors);

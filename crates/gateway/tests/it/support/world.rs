@@ -10,6 +10,7 @@ use domain::api::{ApiEndpoints, KeyManagerSelection, Operation, Verb};
 use domain::certificate::Certificates;
 use domain::key_manager::TokenType;
 use domain::key_mapping::KeyType;
+use domain::mediation::Mediation;
 use domain::snapshot::{
     ApiEntry, ApplicationEntry, KeyManagerEntry, KeyMappingEntry, SnapshotChange, SnapshotRevision,
     SnapshotUpdate, SubscriptionEntry, ValidationMethod,
@@ -107,6 +108,7 @@ pub(crate) fn operation(verb: Verb, target: &str, scopes: &[&str]) -> Operation 
         auth_required: true,
         scopes: scopes.iter().map(|&scope| scope.to_owned()).collect(),
         throttling_policy: None,
+        mediation: Mediation::default(),
     }
 }
 
@@ -205,6 +207,8 @@ impl World {
             subscription_required: true,
             api_throttling_policy: None,
             blocked: false,
+            cors: None,
+            mediation: Mediation::default(),
         };
         let key_manager = KeyManagerEntry {
             id: id(10),

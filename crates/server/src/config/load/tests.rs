@@ -162,6 +162,60 @@ fn no_wait_can_be_set_out_of_its_bounds() {
 }
 
 #[test]
+fn a_cors_policy_is_refused_by_the_setting_that_is_wrong() {
+    let origins = "CLAVIGER_GATEWAY_CORS_ORIGINS";
+    for (given, setting) in [
+        (
+            vec![
+                (origins, "*"),
+                ("CLAVIGER_GATEWAY_CORS_CREDENTIALS", "true"),
+            ],
+            "gateway.cors_credentials",
+        ),
+        (
+            vec![(origins, "https://a.example,null")],
+            "gateway.cors_origins",
+        ),
+        (
+            vec![(origins, "*"), ("CLAVIGER_GATEWAY_CORS_HEADERS", "x a")],
+            "gateway.cors_headers",
+        ),
+        (
+            vec![
+                (origins, "*"),
+                ("CLAVIGER_GATEWAY_CORS_EXPOSED_HEADERS", ":"),
+            ],
+            "gateway.cors_exposed_headers",
+        ),
+        (
+            vec![
+                (origins, "*"),
+                ("CLAVIGER_GATEWAY_CORS_MAX_AGE_SECONDS", "86401"),
+            ],
+            "gateway.cors_max_age_seconds",
+        ),
+    ] {
+        let error = load(None, variables(&given))
+            .expect_err("refused")
+            .to_string();
+        assert!(error.contains(setting), "{error}");
+    }
+    let config = load(
+        None,
+        variables(&[(origins, "https://a.example, https://b.example")]),
+    )
+    .expect("a policy");
+    let policy = config.gateway.cors().expect("it is on");
+    let both = ["https://a.example", "https://b.example"].map(str::to_owned);
+    assert_eq!(
+        policy.origins,
+        domain::cors::AllowedOrigins::Only(both.to_vec())
+    );
+    let config = load(None, variables(&[])).expect("the defaults");
+    assert_eq!(config.gateway.cors(), None);
+}
+
+#[test]
 fn the_reference_page_names_every_setting() {
     let page = include_str!("../../../../../docs/reference/settings.md");
     let defaults = Table::try_from(Config::default()).expect("the defaults are a table");

@@ -3,13 +3,17 @@
 use control::api::ImportApi;
 use domain::Invalid;
 use domain::api::{Api, ApiEndpoints, ApiSettings, KeyManagerSelection, Operation, Visibility};
+use domain::cors::CorsPolicy;
+use domain::mediation::Mediation;
 use domain::validation::Check;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
+use super::cors::CorsBody;
 use super::endpoint_config;
+use super::mediation::MediationBody;
 use super::operation_body::{ApiScopeBody, OperationBody, UNUSED_IN_OPERATIONS};
 use crate::json::from_value;
 use crate::problem::Problem;
@@ -48,6 +52,9 @@ pub(crate) struct ApiBody {
     pub visibility: Option<VisibilityKind>,
     /// The roles of `RESTRICTED`.
     pub visible_roles: Option<Vec<String>>,
+    pub cors_configuration: Option<CorsBody>,
+    /// For every operation; an operation's own policies come after these.
+    pub api_policies: Option<MediationBody>,
     /// `{"endpoint_type": "http", "production_endpoints": {"url": …}, "sandbox_endpoints": {"url": …}}`.
     #[schema(value_type = Option<Object>)]
     pub endpoint_config: Option<Value>,
@@ -96,7 +103,6 @@ const UNUSED: &[&str] = &[
     "visibleTenants",
     "visibleOrganizations",
     "mediationPolicies",
-    "apiPolicies",
     "apiHubPolicies",
     "subscriptionAvailability",
     "subscriptionAvailableTenants",
@@ -106,7 +112,6 @@ const UNUSED: &[&str] = &[
     "accessControl",
     "accessControlRoles",
     "businessInformation",
-    "corsConfiguration",
     "websubSubscriptionConfiguration",
     "workflowStatus",
     "lastUpdatedTimestamp",
@@ -132,6 +137,8 @@ struct Parts {
     audiences: Option<Vec<String>>,
     visibility: Option<Visibility>,
     operations: Vec<Operation>,
+    cors: Option<CorsPolicy>,
+    mediation: Option<Mediation>,
 }
 
 impl ApiBody {
@@ -183,6 +190,8 @@ impl ApiBody {
             policies: self.policies.unwrap_or_default(),
             api_throttling_policy: self.api_throttling_policy.filter(|name| !name.is_empty()),
             visibility: parts.visibility.unwrap_or_default(),
+            cors: parts.cors,
+            mediation: parts.mediation.unwrap_or_default(),
         })
     }
 
@@ -202,6 +211,8 @@ impl ApiBody {
             policies: self.policies,
             api_throttling_policy: self.api_throttling_policy.filter(|name| !name.is_empty()),
             visibility: parts.visibility,
+            cors: parts.cors,
+            mediation: parts.mediation,
         })
     }
 
@@ -221,6 +232,10 @@ impl ApiBody {
             .into_iter()
             .filter_map(|operation| operation.into_operation(&mut check))
             .collect();
+        let cors = self.cors_configuration.take();
+        let cors = cors.and_then(|cors| cors.into_policy(&mut check));
+        let policies = self.api_policies.take();
+        let mediation = policies.map(|body| body.into_mediation("apiPolicies", &mut check));
         check.finish()?;
         let roles = self.visible_roles.take().unwrap_or_default();
         Ok(Parts {
@@ -239,6 +254,8 @@ impl ApiBody {
                 VisibilityKind::Restricted => Visibility::Restricted(roles),
             }),
             operations,
+            cors,
+            mediation,
         })
     }
 }
@@ -275,6 +292,8 @@ impl From<&Api> for ApiBody {
             }),
             visibility: Some(visibility),
             visible_roles: Some(roles),
+            cors_configuration: Some(CorsBody::from(settings.cors.as_ref())),
+            api_policies: Some(MediationBody::from(&settings.mediation)),
             endpoint_config: Some(endpoint_config::write(&settings.endpoints)),
             scopes: Some(settings.scopes.iter().map(ApiScopeBody::from).collect()),
             operations: Some(

@@ -5,6 +5,8 @@ use domain::validation::Check;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::mediation::MediationBody;
+
 /// WSO2's "auth type" of an operation that is open to anyone.
 const OPEN: &str = "None";
 const AUTHENTICATED: &str = "Application & Application User";
@@ -21,6 +23,7 @@ pub(crate) struct OperationBody {
     pub auth_type: Option<String>,
     pub throttling_policy: Option<String>,
     pub scopes: Option<Vec<String>>,
+    pub operation_policies: Option<MediationBody>,
 }
 
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
@@ -55,13 +58,13 @@ pub(super) const UNUSED_IN_OPERATIONS: &[&str] = &[
     "amznResourceContentEncode",
     "payloadSchema",
     "uriMapping",
-    "operationPolicies",
     "operationHubPolicies",
 ];
 
 impl OperationBody {
     /// `None`, and an entry in `check`, for a verb that an API cannot offer.
     pub(super) fn into_operation(self, check: &mut Check) -> Option<Operation> {
+        let mediation = self.operation_policies.unwrap_or_default();
         let verb = Verb::parse(&self.verb);
         check.that(
             verb.is_some(),
@@ -74,6 +77,7 @@ impl OperationBody {
             auth_required: self.auth_type.as_deref() != Some(OPEN),
             scopes: self.scopes.unwrap_or_default(),
             throttling_policy: self.throttling_policy.filter(|name| !name.is_empty()),
+            mediation: mediation.into_mediation("operations.operationPolicies", check),
         })
     }
 }
@@ -99,6 +103,7 @@ impl From<&Operation> for OperationBody {
                     .unwrap_or_else(|| "Unlimited".to_owned()),
             ),
             scopes: Some(operation.scopes.clone()),
+            operation_policies: Some(MediationBody::from(&operation.mediation)),
         }
     }
 }
