@@ -97,6 +97,11 @@ pub trait Connector: Send + Sync {
         None
     }
 
+    /// `None` where gateways cannot ask about tokens.
+    fn introspection(&self) -> Option<&dyn Introspection> {
+        None
+    }
+
     /// The form parameters that a developer's own token request needs beside id, secret and grant type,
     /// for example `scope=api://{clientId}/.default`.
     fn token_request_parameters(&self, _consumer_key: &str) -> Vec<(&'static str, String)> {
@@ -119,6 +124,13 @@ pub trait ClientSecrets: Send + Sync {
     async fn remove(&self, client: &ClientReference, key_id: &str) -> Result<(), ConnectorError>;
 
     async fn list(&self, client: &ClientReference) -> Result<Vec<ListedSecret>, ConnectorError>;
+}
+
+/// Optional: key managers that say what a token is worth (RFC 7662), asked with the connector's own credentials.
+#[async_trait]
+pub trait Introspection: Send + Sync {
+    /// The body of the introspection response, unjudged. Errors never hold the token.
+    async fn introspect(&self, token: &SecretString) -> Result<Vec<u8>, ConnectorError>;
 }
 
 /// The client that a key mapping wants.

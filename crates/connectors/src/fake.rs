@@ -18,6 +18,7 @@ use domain::key_manager::KeyManagerSettings;
 use domain::token_profile::{AudienceRule, SignatureAlgorithm, TokenProfile};
 
 use crate::contract::{Connector, ConnectorEnvironment, ConnectorType};
+use crate::introspection::IntrospectionEndpoint;
 use connector::FakeConnector;
 
 pub use server::{FakeClient, FakeOutcome, FakeSecret, FakeServer};
@@ -93,7 +94,17 @@ impl ConnectorType for Fake {
         environment: &ConnectorEnvironment,
     ) -> Result<Arc<dyn Connector>, Invalid> {
         self.token_profile(settings)?;
+        let introspection = settings.endpoints.introspection.as_ref().map(|url| {
+            let secret = settings.secrets.get("fake_secret").cloned();
+            IntrospectionEndpoint::new(
+                environment.http.clone(),
+                url.clone(),
+                "fake".to_owned(),
+                secret.unwrap_or_default(),
+            )
+        });
         Ok(Arc::new(FakeConnector {
+            introspection,
             server: Arc::clone(&self.server),
             issuer: settings.issuer.clone(),
             clock: Arc::clone(&environment.clock),

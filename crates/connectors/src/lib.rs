@@ -1,7 +1,8 @@
 //! Connectors: the code for one *type* of key manager each.
 //!
 //! [`contract`] says what is asked of an authorization server, [`registry`] lists the types that exist,
-//! [`http`] is the one place where outbound HTTP is built, [`discovery`] reads metadata documents.
+//! [`http`] is the one place where outbound HTTP is built, [`discovery`] reads metadata documents,
+//! [`introspection`] asks about tokens.
 //! One folder a type; `fake` is the first of them. Knows nothing of databases, REST or applications' owners.
 
 pub mod contract;
@@ -10,6 +11,7 @@ pub mod entra;
 #[cfg(any(test, feature = "testing"))]
 pub mod fake;
 pub mod http;
+pub mod introspection;
 pub mod registry;
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! What a connector's own values mean is the connector's business; clients at a key manager are
 //! [`crate::key_mapping`]'s.
 
+mod introspection;
 mod settings;
 
 use connectors::contract::ConnectionReport;

@@ -45,6 +45,12 @@ impl OpenConnectors {
         Ok(connector)
     }
 
+    /// The connector as it was last opened, perhaps with older settings.
+    pub(crate) fn last_opened(&self, id: KeyManagerId) -> Option<Arc<dyn Connector>> {
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.get(&id).map(|known| Arc::clone(&known.connector))
+    }
+
     /// Forgets a key manager that is gone.
     pub(crate) fn close(&self, id: KeyManagerId) {
         self.open

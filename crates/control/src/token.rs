@@ -20,8 +20,9 @@ use crate::{Control, Error};
 /// The longest token that is looked at, in bytes; gateways refuse longer ones as well.
 const LONGEST_TOKEN: usize = 64 * 1024;
 
-/// The last check that speaks of the token alone; what comes after it speaks of an application.
-const LAST_CHECK_OF_THE_TOKEN: &str = "signature";
+/// The last check that speaks of the token alone, signed or introspected; what comes after it speaks of an
+/// application.
+const LAST_CHECKS_OF_THE_TOKEN: [&str; 2] = ["signature", "introspection"];
 
 /// What a person asks.
 #[derive(Clone, Debug)]
@@ -158,7 +159,7 @@ fn without_the_application(explanation: Explanation) -> Explanation {
     let of_the_token = explanation
         .checks
         .iter()
-        .position(|check| check.name == LAST_CHECK_OF_THE_TOKEN)
+        .rposition(|check| LAST_CHECKS_OF_THE_TOKEN.contains(&check.name.as_str()))
         .map_or(0, |index| index + 1);
     let mut checks = explanation.checks;
     for check in checks.iter_mut().skip(of_the_token) {

@@ -94,8 +94,7 @@ pub struct Capabilities {
     pub oauth_app_creation: bool,
     /// A client that is being mapped must be found at the provider first.
     pub provisioned_app_validation: bool,
-    /// The gateway verifies the signature itself. Otherwise it would have to introspect (RFC 7662), which no gateway
-    /// does yet: it refuses the tokens.
+    /// The gateway verifies the signature itself. Otherwise it asks the key manager (RFC 7662), where its connector can.
     pub self_validate_jwt: bool,
     pub token_encryption: bool,
     pub token_hashing: bool,

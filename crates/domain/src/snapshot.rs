@@ -57,7 +57,7 @@ pub struct KeyManagerEntry {
     pub token_type: TokenType,
     pub token_validation: Vec<TokenValidation>,
     pub claim_mappings: Vec<ClaimMapping>,
-    /// Verify the signature; gateways refuse tokens that would have to be introspected.
+    /// Verify the signature, or ask the key manager.
     pub validation: ValidationMethod,
 }
 

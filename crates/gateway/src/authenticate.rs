@@ -5,14 +5,16 @@
 
 use std::sync::Arc;
 
+use domain::SecretString;
 use domain::token_profile::SignatureAlgorithm;
 
 use crate::decide::{Ground, Stop, UnknownKey, pass, refuse};
-use crate::identity::Identity;
+use crate::identity::{Identity, Origin, Standing};
 use crate::key_manager::KeyManager;
-use crate::key_set::KeySource;
+use crate::key_manager_choice::{self, Choice};
+use crate::key_set::{KeySource, seconds};
 use crate::refusal::Reason;
-use crate::snapshot::{Api, Snapshot};
+use crate::snapshot::Api;
 use crate::token::UnverifiedToken;
 use crate::token_cache::TokenCache;
 use crate::trace::{Check, Fact, Trace};
@@ -25,74 +27,91 @@ pub(crate) fn authenticate<T: Trace>(
     trace: &mut T,
 ) -> Result<Arc<Identity>, Stop> {
     let Some(cache) = ground.cache else {
-        let identity = verify(token, api, ground, trace)?;
-        pass(Check::Time, time(&identity, ground), api, trace)?;
+        let identity = identify(token, api, ground, trace)?;
+        in_force(&identity, api, ground, trace)?;
         return Ok(Arc::new(identity));
     };
     let digest = TokenCache::digest_of(token);
     if let Some(known) = cache.get(&digest) {
-        if still_holds(&known, api, ground.snapshot) {
-            let in_time = time(&known, ground);
-            if in_time == Err(Reason::Expired) {
+        if still_holds(&known, token, api, ground) {
+            if time(&known, ground) == Err(Reason::Expired) {
                 cache.remove(&digest);
             }
-            pass(Check::Time, in_time, api, trace)?;
+            in_force(&known, api, ground, trace)?;
             return Ok(known);
         }
         cache.remove(&digest);
     }
-    let identity = Arc::new(verify(token, api, ground, trace)?);
-    pass(Check::Time, time(&identity, ground), api, trace)?;
-    cache.insert(digest, Arc::clone(&identity));
-    Ok(identity)
+    let identity = Arc::new(identify(token, api, ground, trace)?);
+    let in_force = in_force(&identity, api, ground, trace);
+    // That a token is inactive is worth remembering too: asking again costs the key manager as much.
+    if in_force.is_ok() || matches!(identity.standing, Standing::Inactive { .. }) {
+        cache.insert(digest, Arc::clone(&identity));
+    }
+    in_force.map(|()| identity)
 }
 
-/// Whether a verification made earlier, perhaps for another API, would come out the same now for this one.
-fn still_holds(identity: &Identity, api: &Api, snapshot: &Snapshot) -> bool {
-    let of_issuer = snapshot.key_managers_of_issuer(&identity.issuer);
-    // The first that the API accepts is the one that would be chosen: its token handling options took the token
-    // when it was verified, and they are part of its generation. Any other has to be found again.
-    of_issuer
-        .iter()
-        .find(|key_manager| api.accepts(key_manager))
-        .is_some_and(|key_manager| {
-            key_manager.id() == identity.key_manager
-                && key_manager.generation == identity.generation
-                && key_manager.keys.removals() == identity.removals
-        })
+/// Whether what was found out earlier, perhaps for another API, would come out the same now for this one.
+fn still_holds(identity: &Identity, token: &str, api: &Api, ground: &Ground<'_>) -> bool {
+    let is_fresh = match identity.standing {
+        Standing::Signed => true,
+        Standing::Active { until } | Standing::Inactive { until } => ground.now < until,
+    };
+    if !is_fresh {
+        return false;
+    }
+    let chosen = match &identity.origin {
+        Origin::Issuer(issuer) => {
+            let claims = || Some(UnverifiedToken::parse(token).ok()?.claims);
+            key_manager_choice::by_issuer_again(issuer, claims, api, ground.snapshot)
+        }
+        Origin::Opaque => key_manager_choice::of_opaque(token, api, ground.snapshot),
+    };
+    chosen.is_some_and(|key_manager| {
+        key_manager.id() == identity.key_manager
+            && key_manager.generation == identity.generation
+            && key_manager.keys.removals() == identity.removals
+    })
 }
 
-/// Takes the token apart, finds its key manager and key, and verifies the signature.
-fn verify<T: Trace>(
+/// Takes the token apart, finds its key manager, and verifies it: by its signature, or by asking.
+fn identify<T: Trace>(
     token: &str,
     api: &Api,
     ground: &Ground<'_>,
     trace: &mut T,
 ) -> Result<Identity, Stop> {
-    let token = pass(Check::Format, UnverifiedToken::parse(token), api, trace)?;
-    trace.saw(Fact::Token(&token));
+    let parsed = match UnverifiedToken::parse(token) {
+        Ok(parsed) => parsed,
+        Err(reason) => {
+            let taker = key_manager_choice::of_opaque(token, api, ground.snapshot);
+            let key_manager = pass(Check::Format, taker.ok_or(reason), api, trace)?;
+            trace.saw(Fact::KeyManager(key_manager, Choice::Only));
+            trace.passed(Check::KeyManager);
+            return introspect(token, Origin::Opaque, key_manager, api, ground, trace);
+        }
+    };
+    trace.passed(Check::Format);
+    trace.saw(Fact::Header(&parsed.header));
+    trace.saw(Fact::Claims(&parsed.claims));
 
-    let found = find_key_manager(&token, api, ground.snapshot);
-    let (issuer, key_manager) = pass(Check::KeyManager, found, api, trace)?;
-    trace.saw(Fact::KeyManager(key_manager));
+    let found = key_manager_choice::by_issuer(&parsed.claims, api, ground.snapshot);
+    let (issuer, key_manager, choice) = pass(Check::KeyManager, found, api, trace)?;
+    trace.saw(Fact::KeyManager(key_manager, choice));
     if key_manager.introspects() {
-        return Err(refuse(
-            Check::Key,
-            Reason::IntrospectionUnavailable,
-            api,
-            trace,
-        ));
+        let origin = Origin::Issuer(issuer.into());
+        return introspect(token, origin, key_manager, api, ground, trace);
     }
 
     // The profile says what may be; the token only says which of it.
-    let algorithm = SignatureAlgorithm::from_header(&token.header.algorithm)
+    let algorithm = SignatureAlgorithm::from_header(&parsed.header.algorithm)
         .filter(|algorithm| key_manager.allows(*algorithm))
         .ok_or(Reason::AlgorithmNotAllowed);
     let algorithm = pass(Check::Algorithm, algorithm, api, trace)?;
 
     // Read before the key: if it loses trust in between, the identity is void at once.
     let removals = key_manager.keys.removals();
-    let verified = verify_signature(&token, issuer, key_manager, algorithm, ground.unknown_key);
+    let verified = verify_signature(&parsed, issuer, key_manager, algorithm, ground.unknown_key);
     match verified {
         Ok(()) => {
             trace.passed(Check::Key);
@@ -105,46 +124,43 @@ fn verify<T: Trace>(
             return Err(refuse(Check::Signature, reason, api, trace));
         }
     }
-    Identity::of_verified(&token.claims, issuer, key_manager, removals)
+    Identity::of_signed(&parsed.claims, issuer, key_manager, removals)
         .map_err(|reason| refuse(Check::Time, reason, api, trace))
 }
 
-/// By `iss`, compared exactly, among those that the API accepts; of several the first whose token handling options
-/// take the token.
-fn find_key_manager<'t, 's>(
-    token: &'t UnverifiedToken<'_>,
+/// What the key manager says about the token, where it was asked already. Only its answer counts: nothing in the
+/// token itself is verified.
+fn introspect<T: Trace>(
+    token: &str,
+    origin: Origin,
+    key_manager: &Arc<KeyManager>,
     api: &Api,
-    snapshot: &'s Snapshot,
-) -> Result<(&'t str, &'s Arc<KeyManager>), Reason> {
-    let issuer = token.claims.text("iss").ok_or(Reason::IssuerMissing)?;
-    let of_issuer = snapshot.key_managers_of_issuer(issuer);
-    if of_issuer.is_empty() {
-        return Err(unknown_issuer(token, snapshot));
-    }
-    let mut accepted = of_issuer.iter().filter(|one| api.accepts(one)).peekable();
-    if accepted.peek().is_none() {
-        return Err(Reason::KeyManagerNotAllowed);
-    }
-    accepted
-        .find(|key_manager| key_manager.handles(&token.claims))
-        .map(|key_manager| (issuer, key_manager))
-        .ok_or(Reason::TokenNotHandled)
-}
-
-/// Tells a token of the right tenant in the wrong version from a stranger's.
-fn unknown_issuer(token: &UnverifiedToken<'_>, snapshot: &Snapshot) -> Reason {
-    let (Some(tenant), Some(version)) = (token.claims.text("tid"), token.claims.text("ver")) else {
-        return Reason::IssuerUnknown;
+    ground: &Ground<'_>,
+    trace: &mut T,
+) -> Result<Identity, Stop> {
+    let answer = ground.introspected.filter(|answer| {
+        answer.key_manager == key_manager.id() && answer.generation == key_manager.generation
+    });
+    let Some(answer) = answer else {
+        return Err(Stop::NeedsIntrospection {
+            key_manager: Arc::clone(key_manager),
+            token: SecretString::from(token),
+        });
     };
-    let names_tenant = |issuer: &String| issuer.split('/').any(|segment| segment == tenant);
-    let is_known_tenant = snapshot
-        .key_managers()
-        .any(|key_manager| key_manager.profile().issuers.iter().any(names_tenant));
-    match version {
-        "1.0" if is_known_tenant => Reason::IssuerV1Form,
-        "2.0" if is_known_tenant => Reason::IssuerV2Form,
-        _ => Reason::IssuerUnknown,
-    }
+    let kept = ground.introspection;
+    let identity = match &answer.outcome {
+        Ok(Some(claims)) => {
+            trace.saw(Fact::Claims(claims));
+            let until = ground.now.saturating_add(seconds(kept.keep_active));
+            Identity::of_active(claims, origin, key_manager, until)
+        }
+        Ok(None) => {
+            let until = ground.now.saturating_add(seconds(kept.keep_inactive));
+            Ok(Identity::of_inactive(origin, key_manager, until))
+        }
+        Err(reason) => Err(*reason),
+    };
+    identity.map_err(|reason| refuse(Check::Introspection, reason, api, trace))
 }
 
 enum Unverified {
@@ -221,6 +237,24 @@ fn verify_signature(
     } else {
         Err(Unverified::Signature(Reason::SignatureInvalid))
     }
+}
+
+/// Asked with every request, of an identity that was found now or earlier.
+fn in_force<T: Trace>(
+    identity: &Identity,
+    api: &Api,
+    ground: &Ground<'_>,
+    trace: &mut T,
+) -> Result<(), Stop> {
+    match identity.standing {
+        Standing::Signed => {}
+        Standing::Active { .. } => trace.passed(Check::Introspection),
+        Standing::Inactive { .. } => {
+            let reason = Reason::TokenInactive;
+            return Err(refuse(Check::Introspection, reason, api, trace));
+        }
+    }
+    pass(Check::Time, time(identity, ground), api, trace)
 }
 
 /// RFC 7519 section 4.1.4 to 4.1.6, with leeway; asked with every request.

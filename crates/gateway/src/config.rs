@@ -21,6 +21,8 @@ pub struct GatewayConfig {
     pub timeouts: Timeouts,
     pub limits: Limits,
     pub key_sets: KeySetConfig,
+    pub introspection: IntrospectionConfig,
+    pub client_certificates: ClientCertificates,
     /// Difference between the clocks of gateway and authorization servers that is forgiven.
     pub clock_leeway: Duration,
     /// Bound of the cache of verified tokens, in bytes; 0 turns it off.
@@ -86,6 +88,33 @@ pub struct KeySetConfig {
     pub check_every: Duration,
 }
 
+/// How key managers are asked about tokens (RFC 7662).
+#[derive(Clone, Debug)]
+pub struct IntrospectionConfig {
+    /// How long an active token is believed before its key manager is asked again; never past `exp`.
+    pub keep_active: Duration,
+    /// How long an inactive token is refused without asking again.
+    pub keep_inactive: Duration,
+    /// For one answer, waiting for a place included.
+    pub timeout: Duration,
+    /// Questions at a time.
+    pub concurrency: usize,
+    /// Tokens that are asked about or wait for it; more are refused.
+    pub waiting: usize,
+}
+
+/// Whether clients are asked for a TLS certificate. None is ever demanded: only tokens that are bound to one need it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum ClientCertificates {
+    #[default]
+    Off,
+    /// Any certificate whose key the client holds, also a self-signed one: what it says about its owner counts for
+    /// nothing, tokens name it by its digest.
+    Any,
+    /// Only those that these authorities (PEM) have signed; a client with another is not served.
+    SignedBy(String),
+}
+
 /// What becomes of `Forwarded` and `X-Forwarded-*` that a client sends.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ForwardedPolicy {
@@ -107,6 +136,8 @@ impl Default for GatewayConfig {
             timeouts: Timeouts::default(),
             limits: Limits::default(),
             key_sets: KeySetConfig::default(),
+            introspection: IntrospectionConfig::default(),
+            client_certificates: ClientCertificates::default(),
             clock_leeway: Duration::from_mins(1),
             token_cache_bytes: 64 * 1024 * 1024,
             forwarded: ForwardedPolicy::default(),
@@ -151,6 +182,18 @@ impl Default for KeySetConfig {
             unknown_key_burst: 3,
             fetch_timeout: Duration::from_secs(10),
             check_every: Duration::from_secs(1),
+        }
+    }
+}
+
+impl Default for IntrospectionConfig {
+    fn default() -> Self {
+        Self {
+            keep_active: Duration::from_mins(15),
+            keep_inactive: Duration::from_secs(30),
+            timeout: Duration::from_secs(5),
+            concurrency: 64,
+            waiting: 1_024,
         }
     }
 }

@@ -2,7 +2,15 @@
 
 use http::HeaderMap;
 
+use crate::certificate_binding::CertificateDigest;
 use crate::refusal::Reason;
+
+/// What a client shows: a token, and the certificate of its connection.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Credential<'r> {
+    pub(crate) token: &'r str,
+    pub(crate) certificate: Option<&'r CertificateDigest>,
+}
 
 /// The token of the request. `header` is the API's header name, lower case.
 pub(crate) fn bearer_token<'r>(

@@ -1,11 +1,13 @@
 //! The decision: may this request pass, and where to? One synchronous function over an immutable snapshot.
 //!
 //! The order is WSO2's where a client can see it. Every check is here or called from here; everything that is not
-//! allowed by it is refused. Waiting is the caller's business: an unknown key is handed back as [`Stop::NeedsKey`].
+//! allowed by it is refused. Waiting is the caller's business: an unknown key is handed back as [`Stop::NeedsKey`],
+//! a token that only its key manager can judge as [`Stop::NeedsIntrospection`].
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use domain::SecretString;
 use domain::api::{Operation, Verb};
 use domain::id::SubscriptionId;
 use domain::key_mapping::KeyType;
@@ -16,9 +18,12 @@ use domain::token_profile::AudienceRule;
 use http::{HeaderMap, Method};
 
 use crate::authenticate::authenticate;
+use crate::certificate_binding::{CertificateDigest, Confirmation};
+use crate::config::IntrospectionConfig;
 use crate::cors::{Cors, is_preflight};
-use crate::credential::bearer_token;
+use crate::credential::{Credential, bearer_token};
 use crate::identity::{ConsumerKey, Identity};
+use crate::introspection::Introspected;
 use crate::key_manager::KeyManager;
 use crate::key_set::KeySet;
 use crate::limits::{Counted, Limit, LimitTable};
@@ -37,6 +42,8 @@ pub(crate) struct RequestParts<'r> {
     /// Without query.
     pub(crate) path: &'r str,
     pub(crate) headers: &'r HeaderMap,
+    /// Of the client's TLS connection, where it showed one.
+    pub(crate) certificate: Option<&'r CertificateDigest>,
 }
 
 /// What requests are decided by.
@@ -54,6 +61,9 @@ pub(crate) struct Ground<'g> {
     /// Bytes.
     pub(crate) longest_token: usize,
     pub(crate) unknown_key: UnknownKey,
+    /// What a key manager said about the request's token, where it was asked.
+    pub(crate) introspected: Option<&'g Introspected>,
+    pub(crate) introspection: &'g IntrospectionConfig,
     /// For APIs without a policy of their own.
     pub(crate) cors: Option<&'g Cors>,
     /// `None` counts nothing.
@@ -61,9 +71,10 @@ pub(crate) struct Ground<'g> {
 }
 
 /// What to do about a key id that the key set does not hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum UnknownKey {
     /// Hand it back: the caller may refresh the set and ask again.
+    #[default]
     Ask,
     /// The set was refreshed, or may not be.
     Refuse,
@@ -99,7 +110,15 @@ pub(crate) struct Caller {
 #[derive(Debug)]
 pub(crate) enum Stop {
     Refused(Box<Refusal>),
-    NeedsKey { set: Arc<KeySet>, key_id: String },
+    NeedsKey {
+        set: Arc<KeySet>,
+        key_id: String,
+    },
+    /// The key manager must be asked about the token.
+    NeedsIntrospection {
+        key_manager: Arc<KeyManager>,
+        token: SecretString,
+    },
     Preflight(Preflight),
 }
 
@@ -164,7 +183,13 @@ pub(crate) fn decide<T: Trace>(
         let header = &route.api.entry.authorization_header;
         let caller = bearer_token(request.headers, header, ground.longest_token)
             .map_err(|reason| refuse(Check::Credential, reason, route.api, trace))
-            .and_then(|token| authorize(token, route.api, Some(operation), ground, trace))?;
+            .map(|token| Credential {
+                token,
+                certificate: request.certificate,
+            })
+            .and_then(|credential| {
+                authorize(&credential, route.api, Some(operation), ground, trace)
+            })?;
         let key_type = caller.key_type;
         (Some(caller), key_type)
     } else {
@@ -188,17 +213,21 @@ pub(crate) fn decide<T: Trace>(
     })
 }
 
-/// Decides whether the bearer of `token` may use `api`, and of it `operation` (where one is known).
+/// Decides whether who shows `credential` may use `api`, and of it `operation` (where one is known).
 pub(crate) fn authorize<T: Trace>(
-    token: &str,
+    credential: &Credential<'_>,
     api: &Arc<Api>,
     operation: Option<&Operation>,
     ground: &Ground<'_>,
     trace: &mut T,
 ) -> Result<Caller, Stop> {
     trace.passed(Check::Credential);
-    let identity = authenticate(token, api, ground, trace)?;
+    let identity = authenticate(credential.token, api, ground, trace)?;
     trace.saw(Fact::Identity(&identity));
+    if identity.confirmation != Confirmation::None {
+        let met = identity.confirmation.is_met_by(credential.certificate);
+        pass(Check::Certificate, met, api, trace)?;
+    }
     let key_manager = ground
         .snapshot
         .key_manager(identity.key_manager)

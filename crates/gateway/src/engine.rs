@@ -15,10 +15,12 @@ use secrecy::ExposeSecret as _;
 
 use crate::config::GatewayConfig;
 use crate::cors::Cors;
+use crate::credential::Credential;
 use crate::decide::{
     Admission, Caller, Ground, Preflight, RequestParts, Stop, UnknownKey, authorize, decide,
 };
 use crate::explain::{ExplainRequest, ExplainTarget, Recorder};
+use crate::introspection::{Introspected, Introspections};
 use crate::key_set::{KeySets, seconds};
 use crate::limits::LimitTable;
 use crate::metrics::Metrics;
@@ -38,6 +40,7 @@ pub(crate) struct Engine {
     cors: Option<Cors>,
     pub(crate) metrics: Metrics,
     key_sets: Arc<KeySets>,
+    pub(crate) introspections: Arc<Introspections>,
     pub(crate) requests_in_progress: AtomicU64,
 }
 
@@ -48,11 +51,22 @@ pub(crate) enum Turned {
     Preflight(Preflight),
 }
 
+/// How often one request may wait for something.
+const MOST_WAITS: usize = 3;
+
+/// What was found out while a request waited.
+#[derive(Default)]
+struct Learned {
+    unknown_key: UnknownKey,
+    introspected: Option<Arc<Introspected>>,
+}
+
 impl Engine {
     pub(crate) fn new(
         config: GatewayConfig,
         clock: Arc<dyn Clock>,
         key_sets: Arc<KeySets>,
+        introspections: Arc<Introspections>,
     ) -> Self {
         Self {
             clock,
@@ -62,6 +76,7 @@ impl Engine {
             limits: LimitTable::new(),
             metrics: Metrics::default(),
             key_sets,
+            introspections,
             requests_in_progress: AtomicU64::new(0),
             cors: config.cors.as_ref().map(Cors::compile),
             config,
@@ -85,18 +100,34 @@ impl Engine {
         self.cache.as_ref()
     }
 
-    /// Decides, and where a key is missing refreshes its set and decides again, once.
+    /// Decides; where something must be waited for, waits and decides again.
     pub(crate) async fn decide(&self, request: &RequestParts<'_>) -> Result<Admission, Turned> {
-        let mut decision = self.decide_now(request, UnknownKey::Ask);
-        if let Err(Stop::NeedsKey { set, key_id }) = &decision {
-            self.key_sets.refresh_for_unknown_key(set, key_id).await;
-            decision = self.decide_now(request, UnknownKey::Refuse);
+        let mut learned = Learned::default();
+        let mut decision = self.decide_now(request, &learned);
+        for _ in 0..MOST_WAITS {
+            let Err(stop) = &decision else { break };
+            if !self.learn(stop, &mut learned).await {
+                break;
+            }
+            decision = self.decide_now(request, &learned);
         }
-        decision.map_err(|stop| match stop {
-            Stop::Refused(refusal) => Turned::Refused(*refusal),
-            Stop::Preflight(preflight) => Turned::Preflight(preflight),
-            Stop::NeedsKey { .. } => Turned::Refused(Refusal::new(Reason::KeyIdUnknown)),
-        })
+        decision.map_err(Turned::from)
+    }
+
+    /// Waits for what a decision needs. False when it needs nothing.
+    async fn learn(&self, stop: &Stop, learned: &mut Learned) -> bool {
+        match stop {
+            Stop::NeedsKey { set, key_id } => {
+                self.key_sets.refresh_for_unknown_key(set, key_id).await;
+                learned.unknown_key = UnknownKey::Refuse;
+            }
+            Stop::NeedsIntrospection { key_manager, token } => {
+                let answer = self.introspections.ask(key_manager, token).await;
+                learned.introspected = Some(answer);
+            }
+            Stop::Refused(_) | Stop::Preflight(_) => return false,
+        }
+        true
     }
 
     /// The policy that holds for an API, or where none was found.
@@ -121,49 +152,44 @@ impl Engine {
         self.snapshot.load().api(id).cloned()
     }
 
-    fn decide_now(
-        &self,
-        request: &RequestParts<'_>,
-        unknown_key: UnknownKey,
-    ) -> Result<Admission, Stop> {
+    fn decide_now(&self, request: &RequestParts<'_>, learned: &Learned) -> Result<Admission, Stop> {
         let snapshot = self.snapshot.load();
         let ground = Ground {
             cache: self.cache.as_ref(),
             limits: Some(&self.limits),
-            ..self.ground(&snapshot, unknown_key)
+            ..self.ground(&snapshot, learned)
         };
         decide(request, &ground, &mut NoTrace)
     }
 
     /// The same functions as [`Self::decide`], without memory.
     pub(crate) async fn explain(&self, request: &ExplainRequest) -> Explanation {
-        let mut unknown_key = UnknownKey::Ask;
+        let mut learned = Learned::default();
+        let mut waits = 0;
         loop {
             let mut recorder = Recorder::default();
-            // The guard of the snapshot must not be held while waiting.
-            let (outcome, explanation) = {
-                let snapshot = self.snapshot.load_full();
-                let ground = self.ground(&snapshot, unknown_key);
-                let outcome = explained_decision(request, &ground, &mut recorder);
-                let refusal = match &outcome {
-                    Err(Stop::Refused(refusal)) => Some(refusal.as_ref()),
-                    Err(Stop::NeedsKey { .. } | Stop::Preflight(_)) | Ok(()) => None,
-                };
-                let explanation = recorder.explanation(refusal, &snapshot, ground.now);
-                (outcome, explanation)
-            };
-            match outcome {
-                Err(Stop::NeedsKey { set, key_id }) => {
-                    self.key_sets.refresh_for_unknown_key(&set, &key_id).await;
-                    unknown_key = UnknownKey::Refuse;
-                }
-                Ok(()) | Err(Stop::Refused(_) | Stop::Preflight(_)) => return explanation,
+            // Not the guard, which must not be held while waiting.
+            let snapshot = self.snapshot.load_full();
+            let ground = self.ground(&snapshot, &learned);
+            let now = ground.now;
+            let outcome = explained_decision(request, &ground, &mut recorder);
+            if let Err(stop) = &outcome
+                && waits < MOST_WAITS
+                && self.learn(stop, &mut learned).await
+            {
+                waits += 1;
+                continue;
             }
+            let refusal = match outcome.map_err(Turned::from) {
+                Err(Turned::Refused(refusal)) => Some(refusal),
+                Err(Turned::Preflight(_)) | Ok(()) => None,
+            };
+            return recorder.explanation(refusal.as_ref(), &snapshot, now);
         }
     }
 
     /// Without memory: nothing is cached, nothing counted.
-    fn ground<'g>(&'g self, snapshot: &'g Snapshot, unknown_key: UnknownKey) -> Ground<'g> {
+    fn ground<'g>(&'g self, snapshot: &'g Snapshot, learned: &'g Learned) -> Ground<'g> {
         let now = self.clock.now();
         Ground {
             snapshot,
@@ -172,9 +198,25 @@ impl Engine {
             instant: u64::try_from(now.as_nanosecond()).unwrap_or_default(),
             leeway: seconds(self.config.clock_leeway),
             longest_token: self.config.limits.token,
-            unknown_key,
+            unknown_key: learned.unknown_key,
+            introspected: learned.introspected.as_deref(),
+            introspection: &self.config.introspection,
             cors: self.cors.as_ref(),
             limits: None,
+        }
+    }
+}
+
+impl From<Stop> for Turned {
+    /// Who still needs something after all waiting has met a snapshot that changed each time.
+    fn from(stop: Stop) -> Self {
+        match stop {
+            Stop::Refused(refusal) => Self::Refused(*refusal),
+            Stop::Preflight(verbs) => Self::Preflight(verbs),
+            Stop::NeedsKey { .. } => Self::Refused(Refusal::new(Reason::KeyIdUnknown)),
+            Stop::NeedsIntrospection { .. } => {
+                Self::Refused(Refusal::new(Reason::IntrospectionFailed))
+            }
         }
     }
 }
@@ -203,7 +245,11 @@ fn explained_decision(
                 let refusal = Refusal::new(Reason::TokenTooLong).of(&api.entry);
                 return Err(Stop::Refused(Box::new(refusal)));
             }
-            authorize(token, api, None, ground, recorder).map(|_: Caller| ())
+            let credential = Credential {
+                token,
+                certificate: None,
+            };
+            authorize(&credential, api, None, ground, recorder).map(|_: Caller| ())
         }
         ExplainTarget::Request { verb, path } => {
             let method = Method::from_bytes(verb.as_str().as_bytes()).unwrap_or(Method::GET);
@@ -222,6 +268,7 @@ fn explained_decision(
                 method: &method,
                 path,
                 headers: &headers,
+                certificate: None,
             };
             decide(&parts, ground, recorder).map(|_| ())
         }

@@ -11,9 +11,11 @@ use domain::key_mapping::KeyType;
 use domain::token_profile::AudienceRule;
 use jiff::Timestamp;
 
+use crate::certificate_binding::Confirmation;
 use crate::claims::Claims;
 use crate::identity::{ConsumerKey, Identity};
 use crate::key_manager::KeyManager;
+use crate::key_manager_choice::Choice;
 use crate::key_set::KeySource;
 use crate::refusal::{Reason, Refusal};
 use crate::snapshot::{Api, Mapping, Snapshot, Subscription};
@@ -42,8 +44,9 @@ pub(crate) struct Recorder {
     outcomes: Vec<(Check, Option<Reason>)>,
     api: Option<Arc<Api>>,
     operation: Option<Operation>,
-    token: Option<(Header, Claims)>,
-    key_manager: Option<Arc<KeyManager>>,
+    header: Option<Header>,
+    claims: Option<Claims>,
+    key_manager: Option<(Arc<KeyManager>, Choice)>,
     identity: Option<Identity>,
     mapping: Option<Mapping>,
     subscription: Option<Subscription>,
@@ -55,8 +58,9 @@ impl Trace for Recorder {
         match fact {
             Fact::Api(api) => self.api = Some(Arc::clone(api)),
             Fact::Operation(operation) => self.operation = Some(operation.clone()),
-            Fact::Token(token) => self.token = Some((token.header.clone(), token.claims.clone())),
-            Fact::KeyManager(one) => self.key_manager = Some(Arc::clone(one)),
+            Fact::Header(header) => self.header = Some(header.clone()),
+            Fact::Claims(claims) => self.claims = Some(claims.clone()),
+            Fact::KeyManager(one, choice) => self.key_manager = Some((Arc::clone(one), choice)),
             Fact::Identity(identity) => self.identity = Some(identity.clone()),
             Fact::Mapping(mapping) => self.mapping = Some(*mapping),
             Fact::Subscription(one) => self.subscription = Some(one.clone()),
@@ -83,6 +87,7 @@ impl Recorder {
     ) -> Explanation {
         let checks = Check::ALL
             .into_iter()
+            .filter(|check| self.concerns(*check))
             .map(|check| {
                 let outcome = self.outcomes.iter().rev().find(|(made, _)| *made == check);
                 match outcome {
@@ -109,8 +114,21 @@ impl Recorder {
         }
     }
 
+    /// Whether the check belongs to the way that this token takes.
+    fn concerns(&self, check: Check) -> bool {
+        let was_made = |wanted| self.outcomes.iter().any(|(made, _)| *made == wanted);
+        match check {
+            Check::Algorithm | Check::Key | Check::Signature => !was_made(Check::Introspection),
+            Check::Introspection | Check::Certificate => was_made(check),
+            _ => true,
+        }
+    }
+
+    fn key_manager(&self) -> Option<&KeyManager> {
+        self.key_manager.as_ref().map(|(one, _)| one.as_ref())
+    }
+
     fn seen(&self, check: Check) -> Option<String> {
-        let claim = |name: &str| Some(self.token.as_ref()?.1.text(name)?.to_owned());
         match check {
             Check::Route => self.api.as_ref().map(|api| match &self.operation {
                 Some(operation) => {
@@ -123,19 +141,24 @@ impl Recorder {
                 }
                 None => api.base_path().to_owned(),
             }),
-            Check::Credential | Check::Format | Check::Signature => None,
-            Check::KeyManager => claim("iss"),
-            Check::Algorithm => Some(self.token.as_ref()?.0.algorithm.clone()),
+            // An explanation has no connection, and so no certificate.
+            Check::Credential
+            | Check::Format
+            | Check::Signature
+            | Check::Introspection
+            | Check::Certificate => None,
+            Check::KeyManager => Some(self.seen_key_manager()),
+            Check::Algorithm => Some(self.header.as_ref()?.algorithm.clone()),
             Check::Key => {
-                let header = &self.token.as_ref()?.0;
+                let header = self.header.as_ref()?;
                 header
                     .key_id
                     .clone()
                     .or_else(|| header.certificate_thumbprint.clone())
             }
             Check::Time => self.seen_times(),
-            Check::TokenType => Some(format!("{:?}", self.key_manager.as_ref()?.entry.token_type)),
-            Check::Audience => Some(self.token.as_ref()?.1.texts("aud").join(", ")),
+            Check::TokenType => Some(format!("{:?}", self.key_manager()?.entry.token_type)),
+            Check::Audience => Some(self.claims.as_ref()?.texts("aud").join(", ")),
             Check::ConsumerKey => Some(self.seen_consumer_keys()),
             Check::Application => match &self.identity.as_ref()?.consumer_key {
                 ConsumerKey::Known(key) => Some(format!("consumer key {key}")),
@@ -155,10 +178,7 @@ impl Recorder {
     }
 
     fn expected(&self, check: Check, snapshot: &Snapshot, now: i64) -> Option<String> {
-        let profile = self
-            .key_manager
-            .as_ref()
-            .map(|key_manager| key_manager.profile());
+        let profile = self.key_manager().map(KeyManager::profile);
         match check {
             Check::KeyManager => {
                 let accepted = snapshot
@@ -175,7 +195,7 @@ impl Recorder {
                 let names: Vec<_> = profile?.algorithms.iter().map(|one| one.as_str()).collect();
                 Some(format!("one of {}", names.join(", ")))
             }
-            Check::Key => match &self.key_manager.as_ref()?.keys {
+            Check::Key => match &self.key_manager()?.keys {
                 KeySource::Remote(set) => Some(format!(
                     "one of {} (from {})",
                     set.keys().ids().join(", "),
@@ -188,6 +208,13 @@ impl Recorder {
                 KeySource::None => None,
             },
             Check::Time => Some(format!("valid at {}", written(now))),
+            Check::Introspection => Some(format!("{} says active", self.key_manager()?.name())),
+            Check::Certificate => match self.identity.as_ref()?.confirmation {
+                Confirmation::Certificate(digest) => {
+                    Some(format!("a client certificate with the SHA-256 {digest}"))
+                }
+                Confirmation::None | Confirmation::Unknown => None,
+            },
             Check::Audience => {
                 let own = match &profile?.audience {
                     AudienceRule::Any => None,
@@ -228,8 +255,32 @@ impl Recorder {
         }
     }
 
+    /// The issuer, and who took the token where others might have.
+    fn seen_key_manager(&self) -> String {
+        let issuer = self.claims.as_ref().and_then(|claims| claims.text("iss"));
+        let mut text = issuer.unwrap_or_default().to_owned();
+        if let Some((key_manager, choice)) = &self.key_manager {
+            let name = key_manager.name();
+            match (issuer, choice) {
+                (None, _) => text = format!("no issuer, taken by key manager {name}"),
+                (Some(_), Choice::Only) => {}
+                (Some(_), Choice::KnowsClient) => {
+                    text.push_str(", taken by key manager ");
+                    text.push_str(name);
+                    text.push_str(", which knows the token's client");
+                }
+                (Some(_), Choice::Oldest) => {
+                    text.push_str(", taken by key manager ");
+                    text.push_str(name);
+                    text.push_str(", the oldest of several: none knows the token's client");
+                }
+            }
+        }
+        text
+    }
+
     fn seen_times(&self) -> Option<String> {
-        let claims = &self.token.as_ref()?.1;
+        let claims = self.claims.as_ref()?;
         let times: Vec<_> = [("nbf", "from"), ("exp", "until")]
             .iter()
             .filter_map(|(name, word)| match claims.time(name) {
@@ -242,12 +293,15 @@ impl Recorder {
     }
 
     fn seen_consumer_keys(&self) -> String {
-        let (Some((_, claims)), Some(key_manager)) = (&self.token, &self.key_manager) else {
+        let (Some(claims), Some(key_manager)) = (&self.claims, self.key_manager()) else {
             return String::new();
         };
         let names = &key_manager.profile().consumer_key_claims;
+        let is_answer = self.outcomes.contains(&(Check::Introspection, None));
         let found: Vec<_> = names
             .iter()
+            .map(String::as_str)
+            .chain(is_answer.then_some("client_id"))
             .filter_map(|name| Some(format!("{name} = {}", claims.get(name)?)))
             .collect();
         found.join(", ")
@@ -256,9 +310,9 @@ impl Recorder {
     /// What to do, in one sentence.
     fn fix(&self, reason: Reason) -> String {
         let issuer = self
-            .token
+            .claims
             .as_ref()
-            .and_then(|(_, claims)| claims.text("iss"))
+            .and_then(|claims| claims.text("iss"))
             .unwrap_or("none");
         match reason {
             Reason::PathAmbiguous => "send the path without dot segments, empty segments and encoded slashes".to_owned(),
@@ -270,7 +324,7 @@ impl Recorder {
             Reason::CredentialMalformed => "send one header line with the word Bearer, one space and the token, nothing else".to_owned(),
             Reason::TokenTooLong => "ask for a token with fewer claims, or raise the gateway's token size limit".to_owned(),
             Reason::TokenEmpty => "the token is empty: check the variable that should hold it".to_owned(),
-            Reason::TokenOpaque => "this is no JWT: ask the authorization server for a JWT access token for this API".to_owned(),
+            Reason::TokenOpaque => "this is no JWT, and no key manager of the API takes such tokens: ask the authorization server for a JWT access token, or give the key manager a token handling option of type REFERENCE".to_owned(),
             Reason::TokenPartCount => "a signed JWT has exactly three parts with dots between them: check that the token was copied whole, and that it is not encrypted".to_owned(),
             Reason::TokenNotBase64Url => "the token was changed on its way (line breaks, padding or other characters): copy it again".to_owned(),
             Reason::TokenHeaderMalformed | Reason::TokenClaimsMalformed => "the token is damaged: get a new one from the token endpoint".to_owned(),
@@ -282,7 +336,12 @@ impl Recorder {
             Reason::IssuerV2Form => format!("this token is a V2 token: its issuer is {issuer}; accept V2 on this key manager, or set requestedAccessTokenVersion to 1"),
             Reason::KeyManagerNotAllowed => "the API does not accept tokens of this key manager: add it to the API's key managers and deploy".to_owned(),
             Reason::TokenNotHandled => "the token handling options of the issuer's key managers do not take this token: change their claim patterns".to_owned(),
-            Reason::IntrospectionUnavailable => "this key manager wants introspection, which cannot be done: turn on self-validation for JWTs".to_owned(),
+            Reason::IntrospectionUnavailable => "this key manager wants introspection and cannot be asked (Entra has no introspection endpoint): turn on self-validation for JWTs".to_owned(),
+            Reason::IntrospectionFailed => "the key manager gave no usable answer about the token: check its introspection endpoint and credentials, and the gateway's log".to_owned(),
+            Reason::TokenInactive => "the key manager says that the token is not active (unknown to it, expired or revoked): get a new one".to_owned(),
+            Reason::CertificateMissing => "the token is bound to a client certificate: call over TLS with that certificate, and let the gateway ask for it (gateway.client_certificates)".to_owned(),
+            Reason::CertificateOther => "the token is bound to another client certificate: use the one that the token was requested with".to_owned(),
+            Reason::ConfirmationUnknown => "the token is bound to a proof (cnf) that the gateway does not know: ask for a bearer token or one that is bound to a certificate".to_owned(),
             Reason::AlgorithmNotAllowed => "let the authorization server sign with an algorithm that the key manager allows".to_owned(),
             Reason::AlgorithmNotOfKey => "the token's algorithm does not belong to the kind of key that it names: the token was not made by this authorization server".to_owned(),
             Reason::KeyIdMissing => "the token names no key (kid): it cannot be verified with a key set; use certificates on the key manager if its tokens never do".to_owned(),

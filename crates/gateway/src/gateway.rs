@@ -15,6 +15,7 @@ use tokio::sync::oneshot;
 use crate::config::{GatewayConfig, TlsIdentity};
 use crate::engine::Engine;
 use crate::explain::ExplainRequest;
+use crate::introspection::{Introspections, TokenIntrospector};
 use crate::key_set::refresh::{self, KeySetSource};
 use crate::key_set::{KeySets, KeySource};
 use crate::metrics::gauge;
@@ -41,6 +42,7 @@ struct KeySetsThread {
 pub struct GatewayDependencies {
     pub clock: Arc<dyn Clock>,
     pub key_set_source: Arc<dyn KeySetSource>,
+    pub token_introspector: Arc<dyn TokenIntrospector>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -98,16 +100,23 @@ impl Gateway {
             config.key_sets.clone(),
             config.key_set_folder.clone(),
         );
-        let engine = Arc::new(Engine::new(
-            config,
-            dependencies.clock,
-            Arc::clone(&key_sets),
-        ));
-        let (stop_key_sets, stopped) = oneshot::channel();
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .map_err(StartError::Thread)?;
+        // Key managers are asked about tokens on the thread that fetches their keys.
+        let introspections = Introspections::new(
+            dependencies.token_introspector,
+            runtime.handle().clone(),
+            config.introspection.clone(),
+        );
+        let engine = Arc::new(Engine::new(
+            config,
+            dependencies.clock,
+            Arc::clone(&key_sets),
+            introspections,
+        ));
+        let (stop_key_sets, stopped) = oneshot::channel();
         let key_set_thread = thread::Builder::new()
             .name("gateway-keys".to_owned())
             .spawn(move || runtime.block_on(refresh::run(key_sets, queue, stopped)))
@@ -224,6 +233,7 @@ impl Gateway {
         let status = self.status();
         let count = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
         let large = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+        let (introspections, introspections_failed) = self.engine.introspections.figures();
         let (hits, misses) = self.engine.cache().map_or((0, 0), TokenCache::lookups);
         for (name, help, value) in [
             (
@@ -271,6 +281,16 @@ impl Gateway {
                 "token_cache_misses",
                 "Tokens not found verified, since the start.",
                 large(misses),
+            ),
+            (
+                "introspections",
+                "Tokens that key managers were asked about, since the start.",
+                large(introspections),
+            ),
+            (
+                "introspections_failed",
+                "Of these, questions without a usable answer.",
+                large(introspections_failed),
             ),
         ] {
             gauge(

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use domain::id::KeyManagerId;
-use domain::token_profile::TokenProfile;
 
+use crate::certificate_binding::Confirmation;
 use crate::claims::{Claims, TimeClaim};
 use crate::key_manager::KeyManager;
 use crate::refusal::Reason;
 
-/// A token whose signature, issuer and key manager were verified. Whether it is still in time, and what it may do,
-/// is asked with every request.
+/// What is known of a token: by its signature, or because its key manager said so. Whether it is still in time, and
+/// what it may do, is asked with every request.
 #[derive(Clone, Debug)]
 pub(crate) struct Identity {
     pub(crate) key_manager: KeyManagerId,
@@ -18,7 +18,8 @@ pub(crate) struct Identity {
     pub(crate) generation: u64,
     /// Of its key set, when the token was verified.
     pub(crate) removals: u64,
-    pub(crate) issuer: Box<str>,
+    pub(crate) origin: Origin,
+    pub(crate) standing: Standing,
     /// Seconds since 1970, as in the token.
     pub(crate) expires_at: i64,
     pub(crate) not_before: Option<i64>,
@@ -26,6 +27,27 @@ pub(crate) struct Identity {
     pub(crate) consumer_key: ConsumerKey,
     pub(crate) audiences: Box<[Box<str>]>,
     pub(crate) scopes: Box<[Box<str>]>,
+    pub(crate) confirmation: Confirmation,
+}
+
+/// What the key manager was found by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// The token's `iss`.
+    Issuer(Box<str>),
+    /// The look of a token that is no JWT.
+    Opaque,
+}
+
+/// How the token was verified, and for how long that holds (seconds since 1970).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// By its signature: as long as its key is trusted.
+    Signed,
+    /// The key manager said that it is active; after this it is asked again.
+    Active { until: i64 },
+    /// The key manager said that it is not active; after this it is asked again.
+    Inactive { until: i64 },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,36 +60,81 @@ pub(crate) enum ConsumerKey {
 
 impl Identity {
     /// `removals` must have been read before the key was looked up.
-    pub(crate) fn of_verified(
+    pub(crate) fn of_signed(
         claims: &Claims,
         issuer: &str,
         key_manager: &KeyManager,
         removals: u64,
     ) -> Result<Self, Reason> {
+        let expires_at = optional_time(claims, "exp")?.ok_or(Reason::ExpiryMissing)?;
         let profile = key_manager.profile();
-        let expires_at = match claims.time("exp") {
-            TimeClaim::At(at) => at,
-            TimeClaim::Absent => return Err(Reason::ExpiryMissing),
-            TimeClaim::Malformed => return Err(Reason::TimeMalformed),
+        let identity = Self {
+            removals,
+            consumer_key: consumer_key(claims, profile.consumer_key_claims.iter()),
+            scopes: scopes(claims, profile.scopes_claims.iter()),
+            ..Self::of_inactive(Origin::Issuer(issuer.into()), key_manager, i64::MAX)
         };
-        let boxed = |name| {
-            let texts = claims.texts(name);
-            texts
-                .into_iter()
-                .map(|text| text.into_owned().into_boxed_str())
-                .collect()
+        identity.with(claims, Standing::Signed, expires_at)
+    }
+
+    /// Of an active token's introspection response: its own names for client and scopes (RFC 7662 section 2.2)
+    /// count beside those of the profile, and `exp` is optional.
+    pub(crate) fn of_active(
+        claims: &Claims,
+        origin: Origin,
+        key_manager: &KeyManager,
+        until: i64,
+    ) -> Result<Self, Reason> {
+        let (client_id, scope) = ("client_id".to_owned(), "scope".to_owned());
+        let profile = key_manager.profile();
+        if claims.get("iss").is_some()
+            && !claims
+                .text("iss")
+                .is_some_and(|issuer| profile.issuers.iter().any(|known| known == issuer))
+        {
+            return Err(Reason::IssuerUnknown);
+        }
+        let expires_at = optional_time(claims, "exp")?.unwrap_or(i64::MAX);
+        let clients = profile.consumer_key_claims.iter().chain([&client_id]);
+        let identity = Self {
+            consumer_key: consumer_key(claims, clients),
+            scopes: scopes(claims, profile.scopes_claims.iter().chain([&scope])),
+            ..Self::of_inactive(origin, key_manager, until)
         };
-        Ok(Self {
+        identity.with(claims, Standing::Active { until }, expires_at)
+    }
+
+    /// Of a token that its key manager does not stand by.
+    pub(crate) fn of_inactive(origin: Origin, key_manager: &KeyManager, until: i64) -> Self {
+        Self {
             key_manager: key_manager.id(),
             generation: key_manager.generation,
-            removals,
-            issuer: issuer.into(),
+            removals: key_manager.keys.removals(),
+            origin,
+            standing: Standing::Inactive { until },
+            expires_at: i64::MAX,
+            not_before: None,
+            issued_at: None,
+            consumer_key: ConsumerKey::Missing,
+            audiences: Box::default(),
+            scopes: Box::default(),
+            confirmation: Confirmation::None,
+        }
+    }
+
+    /// What every verified token says of itself.
+    fn with(self, claims: &Claims, standing: Standing, expires_at: i64) -> Result<Self, Reason> {
+        let audiences = claims.texts("aud").into_iter();
+        Ok(Self {
+            standing,
             expires_at,
             not_before: optional_time(claims, "nbf")?,
             issued_at: optional_time(claims, "iat")?,
-            consumer_key: consumer_key(claims, profile),
-            audiences: boxed("aud"),
-            scopes: scopes(claims, profile),
+            audiences: audiences
+                .map(|text| text.into_owned().into_boxed_str())
+                .collect(),
+            confirmation: Confirmation::of(claims),
+            ..self
         })
     }
 
@@ -78,8 +145,12 @@ impl Identity {
             ConsumerKey::Known(key) => key.len(),
             ConsumerKey::Missing | ConsumerKey::Ambiguous => 0,
         };
+        let issuer = match &self.origin {
+            Origin::Issuer(issuer) => issuer.len(),
+            Origin::Opaque => 0,
+        };
         size_of::<Self>()
-            + self.issuer.len()
+            + issuer
             + consumer_key
             + texts
                 .map(|text| text.len() + size_of::<Box<str>>())
@@ -95,11 +166,14 @@ fn optional_time(claims: &Claims, name: &str) -> Result<Option<i64>, Reason> {
     }
 }
 
-/// The first claim of the profile's list that is there; where several are, they must agree (entra.md: `azp` and
+/// The first claim of the list that is there; where several are, they must agree (entra.md: `azp` and
 /// `appid` are the same client).
-fn consumer_key(claims: &Claims, profile: &TokenProfile) -> ConsumerKey {
+pub(crate) fn consumer_key<'n>(
+    claims: &Claims,
+    names: impl Iterator<Item = &'n String>,
+) -> ConsumerKey {
     let mut found: Option<&str> = None;
-    for name in &profile.consumer_key_claims {
+    for name in names {
         let Some(value) = claims.get(name) else {
             continue;
         };
@@ -120,10 +194,10 @@ fn consumer_key(claims: &Claims, profile: &TokenProfile) -> ConsumerKey {
     found.map_or(ConsumerKey::Missing, |text| ConsumerKey::Known(text.into()))
 }
 
-/// The union of the profile's scopes claims: strings are split at spaces, lists taken as they are.
-fn scopes(claims: &Claims, profile: &TokenProfile) -> Box<[Box<str>]> {
+/// The union of the scopes claims: strings are split at spaces, lists taken as they are.
+fn scopes<'n>(claims: &Claims, names: impl Iterator<Item = &'n String>) -> Box<[Box<str>]> {
     let mut scopes: Vec<Box<str>> = Vec::new();
-    for name in &profile.scopes_claims {
+    for name in names {
         if let Some(text) = claims.text(name) {
             scopes.extend(
                 text.split(' ')

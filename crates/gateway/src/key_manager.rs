@@ -19,6 +19,8 @@ pub(crate) struct KeyManager {
     pub(crate) generation: u64,
     pub(crate) keys: KeySource,
     jwt_rules: Vec<JwtRule>,
+    /// Patterns of opaque tokens.
+    reference_rules: Vec<Regex>,
     has_rules: bool,
 }
 
@@ -38,10 +40,21 @@ impl KeyManager {
                 TokenValidation::Reference { .. } => None,
             })
             .collect();
+        let reference_rules = entry
+            .token_validation
+            .iter()
+            .filter_map(|rule| match rule {
+                TokenValidation::Reference { pattern } => {
+                    usable(TokenValidation::pattern(pattern), &entry.name)
+                }
+                TokenValidation::Jwt { .. } => None,
+            })
+            .collect();
         Self {
             generation,
             keys,
             jwt_rules,
+            reference_rules,
             has_rules: !entry.token_validation.is_empty(),
             entry,
         }
@@ -71,10 +84,36 @@ impl KeyManager {
         matches!(self.entry.validation, ValidationMethod::Introspect { .. })
     }
 
+    /// Whether there are opaque tokens that are this key manager's.
+    pub(crate) fn handles_some_opaque(&self) -> bool {
+        !self.reference_rules.is_empty() || (self.introspects() && !self.has_rules)
+    }
+
+    /// Whether a token that is no JWT is this key manager's: by a token handling option, or because it introspects
+    /// and has no options. Which issuer such a token is of, nobody sees.
+    pub(crate) fn handles_opaque(&self, token: &str) -> bool {
+        let is_match = |rule: &Regex| rule.is_match(token);
+        self.reference_rules.iter().any(is_match) || (self.introspects() && !self.has_rules)
+    }
+
     /// Whether a token of this key manager's issuer is this key manager's by its token handling options. Without
     /// options it is; with options that cannot be compiled it is not.
     pub(crate) fn handles(&self, claims: &Claims) -> bool {
         !self.has_rules || self.jwt_rules.iter().any(|rule| rule.matches(claims))
+    }
+}
+
+fn usable<P>(compiled: Result<P, regex::Error>, key_manager: &str) -> Option<P> {
+    match compiled {
+        Ok(compiled) => Some(compiled),
+        Err(error) => {
+            tracing::warn!(
+                key_manager.name = key_manager,
+                %error,
+                "a token handling option has an unusable pattern and matches nothing"
+            );
+            None
+        }
     }
 }
 
@@ -84,17 +123,7 @@ impl JwtRule {
             .iter()
             .map(|(claim, pattern)| Ok((claim.clone(), TokenValidation::pattern(pattern)?)))
             .collect::<Result<Vec<_>, regex::Error>>();
-        match compiled {
-            Ok(claims) => Some(Self { claims }),
-            Err(error) => {
-                tracing::warn!(
-                    key_manager.name = key_manager,
-                    %error,
-                    "a token handling option has an unusable pattern and matches nothing"
-                );
-                None
-            }
-        }
+        usable(compiled, key_manager).map(|claims| Self { claims })
     }
 
     fn matches(&self, claims: &Claims) -> bool {

@@ -5,6 +5,7 @@
 //! for key sets.
 
 mod authenticate;
+mod certificate_binding;
 mod claims;
 mod config;
 mod cors;
@@ -14,7 +15,9 @@ mod engine;
 mod explain;
 mod gateway;
 mod identity;
+mod introspection;
 mod key_manager;
+mod key_manager_choice;
 mod key_set;
 mod limits;
 mod mediation;
@@ -32,9 +35,13 @@ mod trace;
 mod upstream;
 mod verify;
 
-pub use config::{ForwardedPolicy, GatewayConfig, KeySetConfig, Limits, Timeouts, TlsIdentity};
+pub use config::{
+    ClientCertificates, ForwardedPolicy, GatewayConfig, IntrospectionConfig, KeySetConfig, Limits,
+    Timeouts, TlsIdentity,
+};
 pub use explain::{ExplainRequest, ExplainTarget};
 pub use gateway::{Gateway, GatewayDependencies, GatewayStatus, KeyManagerKeys, StartError};
+pub use introspection::{LARGEST_INTROSPECTION, TokenIntrospector, TokenIntrospectorError};
 pub use key_set::LARGEST_KEY_SET;
 pub use key_set::refresh::{KeySetSource, KeySetSourceError};
 pub use proxy::TlsError;

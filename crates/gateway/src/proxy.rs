@@ -24,7 +24,7 @@ use rustls::{ClientConfig, ServerConfig};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::sync::{oneshot, watch};
 
-use crate::config::TlsIdentity;
+use crate::config::{ClientCertificates, TlsIdentity};
 use crate::engine::Engine;
 
 pub use tls::TlsError;
@@ -35,6 +35,7 @@ const BACKLOG: i32 = 4_096;
 pub(crate) struct Proxy {
     local_addr: SocketAddr,
     tls: Arc<ArcSwapOption<ServerConfig>>,
+    client_certificates: ClientCertificates,
     stopping: watch::Sender<bool>,
     /// Empty once they were told to stop.
     workers: Mutex<Vec<WorkerThread>>,
@@ -65,7 +66,11 @@ pub(crate) struct Worker {
 impl Proxy {
     pub(crate) fn start(engine: &Arc<Engine>) -> Result<Self, ProxyError> {
         let config = &engine.config;
-        let identity = config.tls.as_ref().map(tls::server_config).transpose();
+        let clients = config.client_certificates.clone();
+        let identity = config.tls.as_ref();
+        let identity = identity
+            .map(|identity| tls::server_config(identity, &clients))
+            .transpose();
         let tls = Arc::new(ArcSwapOption::new(identity.map_err(ProxyError::Tls)?));
         let upstream_tls = tls::client_config(config.upstream_authorities.as_deref())
             .map_err(ProxyError::UpstreamAuthorities)?;
@@ -85,6 +90,7 @@ impl Proxy {
         let proxy = Self {
             local_addr,
             tls,
+            client_certificates: clients,
             stopping,
             workers: Mutex::default(),
         };
@@ -103,7 +109,8 @@ impl Proxy {
         if self.tls.load().is_none() {
             return Err(TlsError::NotServed);
         }
-        self.tls.store(Some(tls::server_config(identity)?));
+        let config = tls::server_config(identity, &self.client_certificates)?;
+        self.tls.store(Some(config));
         Ok(())
     }
 

@@ -58,7 +58,7 @@ reasons! {
     CredentialMalformed = "credential_malformed" => INVALID_CREDENTIALS,
     TokenTooLong = "token_too_long" => INVALID_CREDENTIALS,
     TokenEmpty = "token_empty" => INVALID_CREDENTIALS,
-    /// No JWT, and no key manager that introspects.
+    /// No JWT, and no key manager that takes it all the same.
     TokenOpaque = "token_opaque" => INVALID_CREDENTIALS,
     TokenPartCount = "token_part_count" => INVALID_CREDENTIALS,
     TokenNotBase64Url = "token_not_base64url" => INVALID_CREDENTIALS,
@@ -77,8 +77,12 @@ reasons! {
     KeyManagerNotAllowed = "key_manager_not_allowed" => INVALID_CREDENTIALS,
     /// By the token handling options of the issuer's key managers it belongs to none of them.
     TokenNotHandled = "token_not_handled" => INVALID_CREDENTIALS,
-    /// The key manager wants introspection.
+    /// The key manager wants introspection, and cannot be asked.
     IntrospectionUnavailable = "introspection_unavailable" => UNCLASSIFIED,
+    /// The key manager was asked about the token and gave no usable answer.
+    IntrospectionFailed = "introspection_failed" => UNCLASSIFIED,
+    /// The key manager was asked, and does not stand by the token.
+    TokenInactive = "token_inactive" => INVALID_CREDENTIALS,
 
     AlgorithmNotAllowed = "algorithm_not_allowed" => INVALID_CREDENTIALS,
     AlgorithmNotOfKey = "algorithm_not_of_key" => INVALID_CREDENTIALS,
@@ -97,6 +101,12 @@ reasons! {
     Expired = "expired" => INVALID_CREDENTIALS,
     NotYetValid = "not_yet_valid" => INVALID_CREDENTIALS,
     IssuedInFuture = "issued_in_future" => INVALID_CREDENTIALS,
+    /// The token is bound to a client certificate, and the connection has none.
+    CertificateMissing = "certificate_missing" => INVALID_CREDENTIALS,
+    /// The token is bound to another client certificate.
+    CertificateOther = "certificate_other" => INVALID_CREDENTIALS,
+    /// The token demands a proof that is not known here.
+    ConfirmationUnknown = "confirmation_unknown" => INVALID_CREDENTIALS,
     /// The key manager's tokens must be exchanged first.
     TokenTypeExchanged = "token_type_exchanged" => TOKEN_TYPE,
     Audience = "audience" => AUDIENCE,

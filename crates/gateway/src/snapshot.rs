@@ -38,6 +38,8 @@ pub(crate) struct Snapshot {
     key_managers: HashMap<KeyManagerId, Arc<KeyManager>>,
     /// In the order of their identifiers, which is the order of their creation.
     by_issuer: HashMap<String, Vec<Arc<KeyManager>>>,
+    /// Those that may have tokens without issuer, in the same order.
+    of_opaque_tokens: Vec<Arc<KeyManager>>,
     apis: ShardedMap<ApiId, Arc<Api>>,
     by_base_path: ShardedMap<Arc<str>, Arc<Api>>,
     /// Segments of the longest base path: how far the search for an API must look. Never shrinks.
@@ -98,6 +100,7 @@ impl Snapshot {
             revision: SnapshotRevision::default(),
             key_managers: HashMap::new(),
             by_issuer: HashMap::new(),
+            of_opaque_tokens: Vec::new(),
             apis: ShardedMap::with_shards(SMALL),
             by_base_path: ShardedMap::with_shards(SMALL),
             deepest_base_path: 0,
@@ -172,6 +175,11 @@ impl Snapshot {
     /// Key managers that accept this `iss`, compared exactly.
     pub(crate) fn key_managers_of_issuer(&self, issuer: &str) -> &[Arc<KeyManager>] {
         self.by_issuer.get(issuer).map_or(&[], Vec::as_slice)
+    }
+
+    /// Key managers that some tokens without issuer belong to.
+    pub(crate) fn key_managers_of_opaque_tokens(&self) -> &[Arc<KeyManager>] {
+        &self.of_opaque_tokens
     }
 
     pub(crate) fn api(&self, id: ApiId) -> Option<&Arc<Api>> {
@@ -257,6 +265,11 @@ impl Snapshot {
         let mut all: Vec<_> = self.key_managers.values().cloned().collect();
         all.sort_by_key(|key_manager| key_manager.id());
         self.by_issuer.clear();
+        self.of_opaque_tokens = all
+            .iter()
+            .filter(|one| one.handles_some_opaque())
+            .cloned()
+            .collect();
         for key_manager in all {
             for issuer in &key_manager.profile().issuers {
                 let entry = self.by_issuer.entry(issuer.clone()).or_default();

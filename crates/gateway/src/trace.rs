@@ -5,11 +5,13 @@ use std::sync::Arc;
 use domain::api::Operation;
 use domain::key_mapping::KeyType;
 
+use crate::claims::Claims;
 use crate::identity::Identity;
 use crate::key_manager::KeyManager;
+use crate::key_manager_choice::Choice;
 use crate::refusal::Reason;
 use crate::snapshot::{Api, Mapping, Subscription};
-use crate::token::UnverifiedToken;
+use crate::token::Header;
 
 /// The checks, in the order in which they are made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,7 +23,11 @@ pub(crate) enum Check {
     Algorithm,
     Key,
     Signature,
+    /// In place of algorithm, key and signature where the key manager is asked.
+    Introspection,
     Time,
+    /// Only of tokens that are bound to a certificate.
+    Certificate,
     TokenType,
     Audience,
     ConsumerKey,
@@ -35,8 +41,10 @@ pub(crate) enum Check {
 pub(crate) enum Fact<'f> {
     Api(&'f Arc<Api>),
     Operation(&'f Operation),
-    Token(&'f UnverifiedToken<'f>),
-    KeyManager(&'f Arc<KeyManager>),
+    Header(&'f Header),
+    /// First those of the token, unverified; then those that its key manager answered.
+    Claims(&'f Claims),
+    KeyManager(&'f Arc<KeyManager>, Choice),
     Identity(&'f Identity),
     Mapping(&'f Mapping),
     Subscription(&'f Subscription),
@@ -62,7 +70,7 @@ impl Trace for NoTrace {
 }
 
 impl Check {
-    pub(crate) const ALL: [Self; 15] = [
+    pub(crate) const ALL: [Self; 17] = [
         Self::Route,
         Self::Credential,
         Self::Format,
@@ -70,7 +78,9 @@ impl Check {
         Self::Algorithm,
         Self::Key,
         Self::Signature,
+        Self::Introspection,
         Self::Time,
+        Self::Certificate,
         Self::TokenType,
         Self::Audience,
         Self::ConsumerKey,
@@ -89,7 +99,9 @@ impl Check {
             Self::Algorithm => "algorithm",
             Self::Key => "key",
             Self::Signature => "signature",
+            Self::Introspection => "introspection",
             Self::Time => "time",
+            Self::Certificate => "certificate",
             Self::TokenType => "token_type",
             Self::Audience => "audience",
             Self::ConsumerKey => "consumer_key",

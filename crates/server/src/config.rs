@@ -7,4 +7,7 @@ mod load;
 mod sections;
 
 pub(crate) use load::load;
-pub(crate) use sections::{Config, LogFormat, Outbound, PrivateTargetsSetting};
+pub(crate) use sections::{
+    ClientCertificatesSetting, Config, Gateway as GatewaySettings, LogFormat, Outbound,
+    PrivateTargetsSetting,
+};

@@ -19,6 +19,7 @@ use self::snapshot_file::SnapshotFile;
 use crate::config::Config;
 use crate::listener::Bound;
 use crate::node::monitoring::{self, Monitored};
+use crate::node::token_introspector::ControlIntrospector;
 use crate::node::{self, snapshot_carrier};
 use crate::shutdown::{Shutdown, StopSignals};
 use crate::system::SystemClock;
@@ -59,7 +60,8 @@ impl DataPlane {
             &config.gateway.tls_key_file,
         )?
         .unzip();
-        let gateway = node::start_gateway(config, identity, &clock, &http)?;
+        let introspector = ControlIntrospector::new();
+        let gateway = node::start_gateway(config, identity, &clock, &http, &introspector)?;
         let has_snapshot = Arc::new(AtomicBool::new(false));
         let (shutdown, signal) = Shutdown::new();
         let monitored = Monitored {
@@ -67,17 +69,18 @@ impl DataPlane {
             gateway: Arc::downgrade(&gateway),
             has_snapshot: Arc::clone(&has_snapshot),
         };
-        let carrying = match snapshot {
-            Some(file) => {
-                let file = SnapshotFile::open(file, &gateway, &has_snapshot).await?;
-                tokio::spawn(file.watch(signal.clone()))
-            }
-            None => tokio::spawn(snapshot_carrier::carry(
-                node::open_control(config).await?,
+        let carrying = if let Some(file) = snapshot {
+            let file = SnapshotFile::open(file, &gateway, &has_snapshot).await?;
+            tokio::spawn(file.watch(signal.clone()))
+        } else {
+            let control = node::open_control(config).await?;
+            introspector.connect(control.clone());
+            tokio::spawn(snapshot_carrier::carry(
+                control,
                 Arc::clone(&gateway),
                 has_snapshot,
                 signal.clone(),
-            )),
+            ))
         };
         let monitoring_url = monitoring.url();
         let mut tasks = vec![

@@ -4,6 +4,7 @@ mod explainer;
 mod key_set_source;
 pub(crate) mod monitoring;
 pub(crate) mod snapshot_carrier;
+pub(crate) mod token_introspector;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -26,7 +27,10 @@ use web::{RunningPart, WebSettings};
 use self::explainer::GatewayExplainer;
 use self::key_set_source::OutboundKeySets;
 use self::monitoring::Monitored;
-use crate::config::{Config, Outbound, PrivateTargetsSetting};
+use self::token_introspector::ControlIntrospector;
+use crate::config::{
+    ClientCertificatesSetting, Config, GatewaySettings, Outbound, PrivateTargetsSetting,
+};
 use crate::listener::{Bound, base_url};
 use crate::sealing_key;
 use crate::shutdown::{Shutdown, ShutdownSignal};
@@ -67,7 +71,8 @@ impl Node {
             &config.gateway.tls_key_file,
         )?
         .unzip();
-        let gateway = start_gateway(config, gateway_identity, &clock, &http)?;
+        let introspector = ControlIntrospector::new();
+        let gateway = start_gateway(config, gateway_identity, &clock, &http, &introspector)?;
 
         let gateway_url = public_gateway_url(config, &gateway);
         let has_snapshot = Arc::new(AtomicBool::new(false));
@@ -87,6 +92,7 @@ impl Node {
             settings: settings(config, &gateway_url),
         })
         .with_explainer(Arc::new(GatewayExplainer(Arc::downgrade(&gateway))));
+        introspector.connect(control.clone());
         let first_users = control
             .identity()
             .first_start()
@@ -286,6 +292,7 @@ pub(crate) fn start_gateway(
     identity: Option<PemIdentity>,
     clock: &Arc<dyn Clock>,
     http: &OutboundHttp,
+    introspector: &ControlIntrospector,
 ) -> Result<Arc<Gateway>, String> {
     let settings = &config.gateway;
     let defaults = GatewayConfig::default();
@@ -300,15 +307,34 @@ pub(crate) fn start_gateway(
             unknown_key_interval: Duration::from_secs(settings.key_refresh_interval_seconds),
             ..defaults.key_sets
         },
+        introspection: gateway::IntrospectionConfig {
+            keep_active: Duration::from_secs(settings.introspection_cache_seconds),
+            ..defaults.introspection
+        },
+        client_certificates: client_certificates(settings)?,
         ..defaults
     };
     let dependencies = GatewayDependencies {
         clock: Arc::clone(clock),
         key_set_source: Arc::new(OutboundKeySets(http.clone())),
+        token_introspector: Arc::new(introspector.clone()),
     };
     Gateway::start(gateway_config, dependencies)
         .map(Arc::new)
         .map_err(|error| chain(&error))
+}
+
+fn client_certificates(settings: &GatewaySettings) -> Result<gateway::ClientCertificates, String> {
+    let authorities = &settings.client_certificate_authorities_file;
+    Ok(match settings.client_certificates {
+        ClientCertificatesSetting::Off => gateway::ClientCertificates::Off,
+        ClientCertificatesSetting::Ask if authorities.as_os_str().is_empty() => {
+            gateway::ClientCertificates::Any
+        }
+        ClientCertificatesSetting::Ask => {
+            gateway::ClientCertificates::SignedBy(crate::tls::read(authorities)?)
+        }
+    })
 }
 
 pub(crate) fn public_gateway_url(config: &Config, gateway: &Gateway) -> String {

@@ -153,7 +153,8 @@ impl TlsWatch {
     }
 }
 
-fn read(file: &Path) -> Result<String, String> {
+/// A small text file. An error names it.
+pub(crate) fn read(file: &Path) -> Result<String, String> {
     let unusable = |error: std::io::Error| format!("cannot read {}: {error}", file.display());
     let mut text = String::new();
     let opened = std::fs::File::open(file).map_err(unusable)?;

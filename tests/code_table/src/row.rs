@@ -55,6 +55,9 @@ pub enum Side {
     /// `decide`: every data plane that asks it answers the same.
     #[default]
     Decision,
+    /// `decide`, after it asked key manager 206 about the token: `inactive-token` is not active, about
+    /// `unanswered-token` it says nothing that can be used.
+    Asked,
     /// The built-in proxy, on the way to the upstream and back.
     Proxy,
 }

@@ -218,6 +218,15 @@ impl Surroundings {
         introspected.validation = ValidationMethod::Introspect {
             endpoint: url(([127, 0, 0, 1], 1).into(), "/introspect"),
         };
+        // Its tokens are JWTs: it takes no others.
+        introspected.token_validation = vec![TokenValidation::Jwt {
+            claims: BTreeMap::new(),
+        }];
+
+        let mut asked = self.key_manager(6, "Asked", "https://asked.example");
+        asked.token_validation = vec![TokenValidation::Reference {
+            pattern: "(inactive|unanswered)-token".to_owned(),
+        }];
 
         let mut keyless = self.key_manager(4, "Keyless", "https://keyless.example");
         keyless.profile.certificates = None;
@@ -225,7 +234,7 @@ impl Surroundings {
         let mut exchanged = self.key_manager(5, "Exchanged", "https://exchanged.example");
         exchanged.token_type = TokenType::Exchanged;
 
-        [entra, ruled, introspected, keyless, exchanged]
+        [entra, ruled, introspected, keyless, exchanged, asked]
             .map(|one| SnapshotChange::PutKeyManager(Arc::new(one)))
             .to_vec()
     }

@@ -12,9 +12,10 @@ use serde_json::json;
 use super::server::{FakeClient, FakeSecret, FakeServer, claims, missing};
 use crate::contract::{
     ClientReference, ClientSecrets, ClientSpecification, ConnectionFinding, ConnectionReport,
-    Connector, ConnectorError, FindingSeverity, FoundClient, IssuedSecret, IssuedToken, Journal,
-    ListedSecret, ProvisionedClient, SecretSpecification, TokenRequest,
+    Connector, ConnectorError, FindingSeverity, FoundClient, Introspection, IssuedSecret,
+    IssuedToken, Journal, ListedSecret, ProvisionedClient, SecretSpecification, TokenRequest,
 };
+use crate::introspection::IntrospectionEndpoint;
 
 const CREATE: &str = "create_client";
 const ADD_SECRET: &str = "add_secret";
@@ -28,6 +29,8 @@ pub(super) struct FakeConnector {
     pub(super) server: Arc<FakeServer>,
     pub(super) issuer: String,
     pub(super) clock: Arc<dyn Clock>,
+    /// The one thing that it asks over HTTP: its answers are the test's.
+    pub(super) introspection: Option<IntrospectionEndpoint>,
 }
 
 impl FakeConnector {
@@ -207,6 +210,11 @@ impl Connector for FakeConnector {
 
     fn secrets(&self) -> Option<&dyn ClientSecrets> {
         Some(self)
+    }
+
+    fn introspection(&self) -> Option<&dyn Introspection> {
+        let endpoint = self.introspection.as_ref()?;
+        Some(endpoint)
     }
 }
 

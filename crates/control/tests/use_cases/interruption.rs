@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use connectors::contract::{
     ClientReference, ClientSecrets, ClientSpecification, ConnectionReport, ConnectorEnvironment,
-    FoundClient, IssuedSecret, IssuedToken, ListedSecret, ProvisionedClient, SecretSpecification,
-    TokenRequest,
+    FoundClient, Introspection, IssuedSecret, IssuedToken, ListedSecret, ProvisionedClient,
+    SecretSpecification, TokenRequest,
 };
 use connectors::fake::Fake;
 use connectors::{Connector, ConnectorError, ConnectorType, Journal};
@@ -200,6 +200,10 @@ impl Connector for InterruptedConnector {
 
     fn secrets(&self) -> Option<&dyn ClientSecrets> {
         Some(self)
+    }
+
+    fn introspection(&self) -> Option<&dyn Introspection> {
+        self.fake.introspection()
     }
 }
 

@@ -6,6 +6,10 @@ use domain::key_manager::Permissions;
 use secrecy::ExposeSecret;
 use serde_json::json;
 use store::Page;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use url::Url;
 
 use crate::installation::{Installation, key_manager_settings, production_keys};
 use crate::support::{actor, admin, ann, bob, publisher, secret};
@@ -248,4 +252,65 @@ async fn discovery_does_not_reach_into_the_servers_own_network() {
         let refused = key_managers.discover(&admin(), address, "Fake").await;
         assert_eq!(wrong_field(refused.unwrap_err()), "url", "{address}");
     }
+}
+
+/// Answers one request after the other with an active token's response, and hands over what it was sent.
+async fn introspection_server() -> (Url, mpsc::Receiver<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/introspect", listener.local_addr().unwrap());
+    let (tell, told) = mpsc::channel(8);
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut request = String::new();
+            while !request.contains("token_type_hint=") {
+                let mut bytes = [0; 4_096];
+                let read = stream.read(&mut bytes).await.unwrap();
+                assert_ne!(read, 0, "the request ends early: {request}");
+                request.push_str(std::str::from_utf8(&bytes[..read]).unwrap());
+            }
+            tell.send(request).await.unwrap();
+            let answer = "HTTP/1.1 200 OK\r\ncontent-length: 15\r\nconnection: close\r\n\r\n{\"active\":true}";
+            stream.write_all(answer.as_bytes()).await.unwrap();
+        }
+    });
+    (url.parse().unwrap(), told)
+}
+
+#[tokio::test]
+async fn a_gateway_asks_about_tokens_with_the_key_managers_own_credentials() {
+    let installation = Installation::without_runner().await;
+    let key_managers = installation.control.key_managers();
+    let without = installation.creates_key_manager("without").await;
+    let token = secret("opaque-token");
+    let answer = key_managers.introspect(without.id, &token).await.unwrap();
+    assert_eq!(answer, None);
+
+    let (url, mut told) = introspection_server().await;
+    let mut settings = key_manager_settings("with");
+    settings.endpoints.introspection = Some(url);
+    let with = key_managers
+        .create(&admin(), settings.clone())
+        .await
+        .unwrap();
+    let answer = key_managers.introspect(with.id, &token).await.unwrap();
+    assert_eq!(answer.as_deref(), Some(&br#"{"active":true}"#[..]));
+    let request = told.recv().await.unwrap();
+    // fake:the-management-secret
+    assert!(
+        request.contains("authorization: Basic ZmFrZTp0aGUtbWFuYWdlbWVudC1zZWNyZXQ="),
+        "{request}"
+    );
+    assert!(request.contains("token=opaque-token&"), "{request}");
+
+    // A disabled key manager is asked nothing.
+    settings.enabled = false;
+    key_managers
+        .update(&admin(), with.id, settings)
+        .await
+        .unwrap();
+    assert_eq!(
+        key_managers.introspect(with.id, &token).await.unwrap(),
+        None
+    );
+    assert!(told.try_recv().is_err());
 }

@@ -18,9 +18,11 @@ use tokio::sync::Notify;
 use tokio::task::spawn_local;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
 use super::write_timeout::WriteTimeout;
 use super::{Worker, forward};
+use crate::certificate_binding::CertificateDigest;
 use crate::config::GatewayConfig;
 
 /// Pause after the system refused to hand out a connection (no descriptors left): trying at once would spin.
@@ -41,6 +43,8 @@ impl<F: Future + 'static> Executor<F> for Here {
 pub(crate) struct Peer {
     pub(crate) address: SocketAddr,
     pub(crate) is_tls: bool,
+    /// Of the certificate that the client showed, whose key it holds.
+    pub(crate) certificate: Option<CertificateDigest>,
 }
 
 /// Connections that are open.
@@ -144,6 +148,7 @@ async fn serve(
         let peer = Peer {
             address,
             is_tls: false,
+            certificate: None,
         };
         return serve_http(&worker, &builder, stream, peer).await;
     };
@@ -157,11 +162,18 @@ async fn serve(
             let peer = Peer {
                 address,
                 is_tls: true,
+                certificate: client_certificate(&stream),
             };
             serve_http(&worker, &builder, stream, peer).await;
         }
         Err(error) => tracing::debug!(%error, "a TLS handshake failed"),
     }
+}
+
+fn client_certificate(stream: &TlsStream<TcpStream>) -> Option<CertificateDigest> {
+    let (_, connection) = stream.get_ref();
+    let own = connection.peer_certificates()?.first()?;
+    Some(CertificateDigest::of(own))
 }
 
 async fn serve_http<I>(worker: &Rc<Worker>, builder: &Builder<Here>, io: I, peer: Peer)

@@ -44,6 +44,7 @@ pub(super) async fn handle(
         method: request.method(),
         path: request.uri().path(),
         headers: request.headers(),
+        certificate: peer.certificate.as_ref(),
     };
     let admission = match worker.engine.decide(&parts).await {
         Ok(admission) => admission,

@@ -2,13 +2,21 @@
 
 use std::sync::Arc;
 
-use rustls::crypto::aws_lc_rs;
+use rustls::client::danger::HandshakeSignatureValid;
+use rustls::crypto::{
+    WebPkiSupportedAlgorithms, aws_lc_rs, verify_tls12_signature, verify_tls13_signature,
+};
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
+use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::{
+    ClientConfig, DigitallySignedStruct, DistinguishedName, RootCertStore, ServerConfig,
+    SignatureScheme,
+};
 use secrecy::ExposeSecret as _;
 
-use crate::config::TlsIdentity;
+use crate::config::{ClientCertificates, TlsIdentity};
 
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
@@ -26,18 +34,87 @@ pub enum TlsError {
     NotServed,
 }
 
-pub(super) fn server_config(identity: &TlsIdentity) -> Result<Arc<ServerConfig>, TlsError> {
+pub(super) fn server_config(
+    identity: &TlsIdentity,
+    clients: &ClientCertificates,
+) -> Result<Arc<ServerConfig>, TlsError> {
     let chain = certificates(&identity.certificate_chain).ok_or(TlsError::Chain)?;
     let key = PrivateKeyDer::from_pem_slice(identity.private_key.expose_secret().as_bytes())
         .map_err(|_| TlsError::PrivateKey)?;
     let mut config = ServerConfig::builder_with_provider(aws_lc_rs::default_provider().into())
         .with_safe_default_protocol_versions()
         .map_err(TlsError::Provider)?
-        .with_no_client_auth()
+        .with_client_cert_verifier(client_verifier(clients)?)
         .with_single_cert(chain, key)
         .map_err(TlsError::Identity)?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(Arc::new(config))
+}
+
+fn client_verifier(clients: &ClientCertificates) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
+    let provider = aws_lc_rs::default_provider();
+    Ok(match clients {
+        ClientCertificates::Off => WebPkiClientVerifier::no_client_auth(),
+        ClientCertificates::Any => {
+            Arc::new(PossessionOnly(provider.signature_verification_algorithms))
+        }
+        ClientCertificates::SignedBy(authorities) => {
+            let mut roots = RootCertStore::empty();
+            for certificate in certificates(authorities).ok_or(TlsError::Authority)? {
+                roots.add(certificate).map_err(|_| TlsError::Authority)?;
+            }
+            WebPkiClientVerifier::builder_with_provider(roots.into(), provider.into())
+                .allow_unauthenticated()
+                .build()
+                .map_err(|_| TlsError::Authority)?
+        }
+    })
+}
+
+/// Takes any client certificate whose key the client holds (RFC 8705 section 2.2: self-signed ones are as good):
+/// tokens name a certificate by its digest, so nothing that it says about itself is believed.
+#[derive(Debug)]
+struct PossessionOnly(WebPkiSupportedAlgorithms);
+
+impl ClientCertVerifier for PossessionOnly {
+    fn client_auth_mandatory(&self) -> bool {
+        false
+    }
+
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        &[]
+    }
+
+    fn verify_client_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: UnixTime,
+    ) -> Result<ClientCertVerified, rustls::Error> {
+        Ok(ClientCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12_signature(message, certificate, signature, &self.0)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(message, certificate, signature, &self.0)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.supported_schemes()
+    }
 }
 
 /// The system's certificate authorities and `more`. An unreadable system store is no reason not to start: the

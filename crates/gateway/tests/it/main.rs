@@ -2,8 +2,11 @@
 
 mod authorization;
 mod browsing;
+mod certificate_binding;
 mod coding;
 mod explaining;
+mod introspecting;
+mod key_manager_choice;
 mod key_sets;
 mod limiting;
 mod measuring;

@@ -6,7 +6,7 @@ use domain::cors::CorsPolicy;
 use domain::validation::Check;
 use toml::{Table, Value};
 
-use super::sections::Config;
+use super::sections::{ClientCertificatesSetting, Config};
 
 const VARIABLE_PREFIX: &str = "CLAVIGER_";
 
@@ -321,6 +321,20 @@ fn check(config: &Config) -> Result<(), ConfigError> {
         return invalid(
             "gateway.key_refresh_interval_seconds",
             "must be at most 86400",
+        );
+    }
+    if config.gateway.introspection_cache_seconds > 3_600 {
+        return invalid(
+            "gateway.introspection_cache_seconds",
+            "must be at most 3600",
+        );
+    }
+    if config.gateway.client_certificates == ClientCertificatesSetting::Ask
+        && config.gateway.tls_certificate_file.as_os_str().is_empty()
+    {
+        return invalid(
+            "gateway.client_certificates",
+            "asks over TLS only: give tls_certificate_file and tls_key_file",
         );
     }
     for (setting, seconds) in [

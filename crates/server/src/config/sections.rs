@@ -86,6 +86,19 @@ pub(crate) struct Gateway {
     pub(crate) cors_credentials: bool,
     /// How long browsers may remember the answer; at most a day.
     pub(crate) cors_max_age_seconds: u32,
+    /// How long an introspected token is believed before its key manager is asked again; at most an hour.
+    pub(crate) introspection_cache_seconds: u64,
+    /// `ask` asks clients for a TLS certificate, which tokens may be bound to (RFC 8705); nobody must have one.
+    pub(crate) client_certificates: ClientCertificatesSetting,
+    /// PEM file: only certificates of these authorities are taken; empty means any whose key the client holds.
+    pub(crate) client_certificate_authorities_file: PathBuf,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum ClientCertificatesSetting {
+    Off,
+    Ask,
 }
 
 #[derive(Clone, Serialize, Deserialize)]
@@ -192,6 +205,9 @@ impl Default for Gateway {
             cors_exposed_headers: Vec::new(),
             cors_credentials: false,
             cors_max_age_seconds: CorsPolicy::default().max_age_seconds,
+            introspection_cache_seconds: 900,
+            client_certificates: ClientCertificatesSetting::Off,
+            client_certificate_authorities_file: PathBuf::new(),
         }
     }
 }

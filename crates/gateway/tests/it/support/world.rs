@@ -24,6 +24,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::http::{Answer, full, send, serve};
+use super::introspection::Introspection;
 use super::provider::{OverHttp, Provider};
 use super::signer::{FIRST, Signer};
 
@@ -53,6 +54,7 @@ impl HeldClock {
 pub(crate) struct World {
     pub(crate) gateway: Gateway,
     pub(crate) provider: Provider,
+    pub(crate) introspection: Introspection,
     pub(crate) clock: Arc<HeldClock>,
     pub(crate) api: ApiEntry,
     pub(crate) key_manager: KeyManagerEntry,
@@ -171,12 +173,14 @@ impl World {
             }
         })
         .await;
+        let introspection = Introspection::start().await;
         let clock = Arc::new(HeldClock::at(NOW));
         let gateway = Gateway::start(
             config,
             GatewayDependencies {
                 clock: Arc::clone(&clock) as Arc<dyn Clock>,
                 key_set_source: Arc::new(OverHttp),
+                token_introspector: Arc::new(introspection.clone()),
             },
         )
         .expect("the gateway starts");
@@ -229,6 +233,7 @@ impl World {
         let world = Self {
             gateway,
             provider,
+            introspection,
             clock,
             received,
             revision: Mutex::new(0),

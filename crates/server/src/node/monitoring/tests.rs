@@ -6,6 +6,7 @@ use tower::ServiceExt;
 use url::Url;
 
 use super::*;
+use crate::node::token_introspector::ControlIntrospector;
 use crate::system::{SystemClock, SystemRandom};
 
 /// A gateway without key managers never asks it.
@@ -57,6 +58,7 @@ fn gateway() -> Arc<Gateway> {
     let dependencies = GatewayDependencies {
         clock: Arc::new(SystemClock),
         key_set_source: Arc::new(NoKeySets),
+        token_introspector: Arc::new(ControlIntrospector::new()),
     };
     Arc::new(Gateway::start(config, dependencies).expect("a gateway"))
 }
