@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use domain::cors::CorsPolicy;
 
+use crate::access_log::AccessLogPolicy;
+
 #[derive(Clone, Debug)]
 pub struct GatewayConfig {
     /// Port 0 takes any free one.
@@ -28,6 +30,8 @@ pub struct GatewayConfig {
     /// Bound of the cache of verified tokens, in bytes; 0 turns it off.
     pub token_cache_bytes: u64,
     pub forwarded: ForwardedPolicy,
+    /// Which requests have a line in the access log.
+    pub access_log: AccessLogPolicy,
     /// For APIs without a policy of their own; `None` leaves browsers' questions to them.
     pub cors: Option<CorsPolicy>,
 }
@@ -141,6 +145,7 @@ impl Default for GatewayConfig {
             clock_leeway: Duration::from_mins(1),
             token_cache_bytes: 64 * 1024 * 1024,
             forwarded: ForwardedPolicy::default(),
+            access_log: AccessLogPolicy::default(),
             cors: None,
         }
     }

@@ -13,6 +13,7 @@ use http::header::HeaderName;
 use http::{HeaderMap, HeaderValue, Method, Response};
 use secrecy::ExposeSecret as _;
 
+use crate::access_log::AccessLog;
 use crate::config::GatewayConfig;
 use crate::cors::Cors;
 use crate::credential::Credential;
@@ -25,7 +26,10 @@ use crate::key_set::{KeySets, seconds};
 use crate::limits::LimitTable;
 use crate::metrics::Metrics;
 use crate::refusal::{Reason, Refusal};
+use crate::request_path::RequestPath;
+use crate::route::Route;
 use crate::snapshot::{Api, OutOfOrder, Snapshot};
+use crate::span::Tracing;
 use crate::token_cache::TokenCache;
 use crate::trace::{Check, Fact, NoTrace, Trace};
 
@@ -42,6 +46,8 @@ pub(crate) struct Engine {
     key_sets: Arc<KeySets>,
     pub(crate) introspections: Arc<Introspections>,
     pub(crate) requests_in_progress: AtomicU64,
+    pub(crate) access_log: Option<AccessLog>,
+    tracing: Option<Tracing>,
 }
 
 /// A request that does not go to an upstream.
@@ -67,6 +73,8 @@ impl Engine {
         clock: Arc<dyn Clock>,
         key_sets: Arc<KeySets>,
         introspections: Arc<Introspections>,
+        access_log: Option<AccessLog>,
+        tracing: Option<Tracing>,
     ) -> Self {
         Self {
             clock,
@@ -79,6 +87,8 @@ impl Engine {
             introspections,
             requests_in_progress: AtomicU64::new(0),
             cors: config.cors.as_ref().map(Cors::compile),
+            access_log,
+            tracing,
             config,
         }
     }
@@ -98,6 +108,25 @@ impl Engine {
 
     pub(crate) fn cache(&self) -> Option<&TokenCache> {
         self.cache.as_ref()
+    }
+
+    /// Limits that are being counted.
+    pub(crate) fn limit_counters(&self) -> usize {
+        self.limits.len()
+    }
+
+    /// `None` where nobody traces.
+    pub(crate) fn tracing(&self) -> Option<&Tracing> {
+        self.tracing.as_ref()
+    }
+
+    /// For the log: base path and resource template of a request, as the snapshot has them now.
+    pub(crate) fn route_of(&self, method: &Method, path: &str) -> Option<String> {
+        let path = RequestPath::parse(path).ok()?;
+        let snapshot = self.snapshot.load();
+        let route = Route::find(&snapshot, &path)?;
+        let operation = route.resource(Verb::parse(method.as_str()), &path).ok()?;
+        Some(format!("{}{}", route.api.base_path(), operation.target))
     }
 
     /// Decides; where something must be waited for, waits and decides again.

@@ -1,9 +1,11 @@
 //! The gateway as its owner sees it: started, fed with snapshots, asked, stopped.
 
+use std::io::Write;
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
+use std::time::Duration;
 
 use domain::Clock;
 use domain::explanation::Explanation;
@@ -12,16 +14,21 @@ use domain::snapshot::{SnapshotRevision, SnapshotUpdate};
 use jiff::Timestamp;
 use tokio::sync::oneshot;
 
+use crate::access_log::AccessLog;
 use crate::config::{GatewayConfig, TlsIdentity};
 use crate::engine::Engine;
 use crate::explain::ExplainRequest;
 use crate::introspection::{Introspections, TokenIntrospector};
 use crate::key_set::refresh::{self, KeySetSource};
 use crate::key_set::{KeySets, KeySource};
-use crate::metrics::gauge;
+use crate::metrics::{counter, gauge};
 use crate::proxy::{Proxy, ProxyError, TlsError};
 use crate::snapshot::OutOfOrder;
+use crate::span::Tracing;
 use crate::token_cache::TokenCache;
+
+/// How long the last lines of the access log may take.
+const LOG_PATIENCE: Duration = Duration::from_secs(5);
 
 /// A running gateway.
 pub struct Gateway {
@@ -43,6 +50,10 @@ pub struct GatewayDependencies {
     pub clock: Arc<dyn Clock>,
     pub key_set_source: Arc<dyn KeySetSource>,
     pub token_introspector: Arc<dyn TokenIntrospector>,
+    /// Where the access log goes, line by line; written on a thread of its own.
+    pub access_log: Box<dyn Write + Send>,
+    /// `None` traces nothing.
+    pub tracing: Option<Tracing>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -100,6 +111,8 @@ impl Gateway {
             config.key_sets.clone(),
             config.key_set_folder.clone(),
         );
+        let access_log = AccessLog::start(config.access_log, dependencies.access_log)
+            .map_err(StartError::Thread)?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -115,6 +128,8 @@ impl Gateway {
             dependencies.clock,
             Arc::clone(&key_sets),
             introspections,
+            access_log,
+            dependencies.tracing,
         ));
         let (stop_key_sets, stopped) = oneshot::channel();
         let key_set_thread = thread::Builder::new()
@@ -273,24 +288,14 @@ impl Gateway {
                 large(status.cached_token_bytes),
             ),
             (
-                "token_cache_hits",
-                "Tokens found verified, since the start.",
-                large(hits),
+                "connections",
+                "Open connections of clients.",
+                large(self.engine.metrics.connections()),
             ),
             (
-                "token_cache_misses",
-                "Tokens not found verified, since the start.",
-                large(misses),
-            ),
-            (
-                "introspections",
-                "Tokens that key managers were asked about, since the start.",
-                large(introspections),
-            ),
-            (
-                "introspections_failed",
-                "Of these, questions without a usable answer.",
-                large(introspections_failed),
+                "limit_counters",
+                "Request limits that are being counted.",
+                count(self.engine.limit_counters()),
             ),
         ] {
             gauge(
@@ -299,6 +304,38 @@ impl Gateway {
                 help,
                 &[(None, value)],
             )?;
+        }
+        let log = self.engine.access_log.as_ref();
+        let tracing = self.engine.tracing();
+        for (name, help, value) in [
+            ("token_cache_hits_total", "Tokens found verified.", hits),
+            (
+                "token_cache_misses_total",
+                "Tokens not found verified.",
+                misses,
+            ),
+            (
+                "introspections_total",
+                "Tokens that key managers were asked about.",
+                introspections,
+            ),
+            (
+                "introspections_failed_total",
+                "Of these, questions without a usable answer.",
+                introspections_failed,
+            ),
+            (
+                "access_log_dropped_total",
+                "Lines of the access log that could not be written.",
+                log.map_or(0, AccessLog::dropped),
+            ),
+            (
+                "spans_dropped_total",
+                "Spans that could not be exported.",
+                tracing.map_or(0, |tracing| tracing.sink.dropped()),
+            ),
+        ] {
+            counter(text, &format!("claviger_gateway_{name}"), help, value)?;
         }
         let now = self.engine.clock.now().as_second();
         let key_sets = self.key_set_status();
@@ -345,6 +382,16 @@ impl Gateway {
             drop(stop);
             // It ends at its next turn; joining must not hold up the caller's runtime.
             let _ = tokio::task::spawn_blocking(move || thread.join()).await;
+        }
+        if self.engine.access_log.is_some() {
+            let engine = Arc::clone(&self.engine);
+            let closed = tokio::task::spawn_blocking(move || {
+                if let Some(log) = &engine.access_log {
+                    log.close();
+                }
+            });
+            // A pipe that nobody reads must not hold up the end.
+            let _ = tokio::time::timeout(LOG_PATIENCE, closed).await;
         }
     }
 }

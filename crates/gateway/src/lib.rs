@@ -4,6 +4,7 @@
 //! Knows nothing of databases, control plane or connectors: `server` brings snapshots, a clock and an HTTP client
 //! for key sets.
 
+mod access_log;
 mod authenticate;
 mod certificate_binding;
 mod claims;
@@ -29,12 +30,15 @@ mod resource;
 mod route;
 mod sharded_map;
 mod snapshot;
+mod span;
 mod token;
 mod token_cache;
 mod trace;
+mod trace_context;
 mod upstream;
 mod verify;
 
+pub use access_log::{AccessLogMode, AccessLogPolicy};
 pub use config::{
     ClientCertificates, ForwardedPolicy, GatewayConfig, IntrospectionConfig, KeySetConfig, Limits,
     Timeouts, TlsIdentity,
@@ -47,3 +51,4 @@ pub use key_set::refresh::{KeySetSource, KeySetSourceError};
 pub use proxy::TlsError;
 pub use refusal::{Reason, Refusal};
 pub use snapshot::OutOfOrder;
+pub use span::{RequestSpan, SpanId, SpanSink, TraceId, Tracing, UpstreamSpan};

@@ -76,6 +76,17 @@ impl LimitTable {
         }
     }
 
+    /// Limits that are being counted.
+    pub(crate) fn len(&self) -> usize {
+        let shards = self.shards.iter();
+        shards
+            .map(|shard| {
+                let shard = shard.read().unwrap_or_else(PoisonError::into_inner);
+                shard.buckets.len()
+            })
+            .sum()
+    }
+
     /// Counts a request against all of `limits`, or against none when one of them is used up.
     pub(crate) fn take(&self, limits: &[Limit], now: Instant) -> Result<(), OverLimit> {
         for limit in limits {

@@ -9,6 +9,7 @@ mod connection;
 mod forward;
 mod headers;
 mod pool;
+mod request_trace;
 mod tls;
 mod tunnel;
 mod write_timeout;
@@ -61,6 +62,7 @@ pub(crate) struct Worker {
     pub(crate) tls: Arc<ArcSwapOption<ServerConfig>>,
     pub(crate) stopping: watch::Receiver<bool>,
     pub(crate) request_ids: access_log::RequestIds,
+    pub(crate) trace_ids: request_trace::TraceIds,
 }
 
 impl Proxy {
@@ -148,6 +150,7 @@ impl Proxy {
                 let worker = Rc::new(Worker {
                     pool: pool::Pool::new(&engine.config, upstream_tls),
                     request_ids: access_log::RequestIds::new(engine.clock.now(), index),
+                    trace_ids: request_trace::TraceIds::new(),
                     engine,
                     tls,
                     stopping,

@@ -1,21 +1,27 @@
 //! One line a request, target `gateway.access`: what was asked, what came of it, how long it took. Never a token,
-//! never a query.
+//! never a query. Who samples the request is told the same as a span.
 
 use std::cell::Cell;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use domain::id::ApplicationId;
 use http::{HeaderValue, Method, StatusCode};
 use jiff::Timestamp;
+use serde::Serialize;
 use tokio::time::Instant;
 
 use super::connection::Peer;
+use super::request_trace::{RequestTrace, Sampled};
+use crate::access_log::Outcome;
 use crate::decide::Caller;
 use crate::engine::Engine;
 use crate::metrics::Ending;
 use crate::refusal::Reason;
 use crate::snapshot::Api;
+use crate::span::{RequestSpan, TraceId, UpstreamSpan};
 
 /// What is known of a request so far; written when it ends, however it ends.
 pub(crate) struct AccessRecord {
@@ -28,6 +34,7 @@ pub(crate) struct AccessRecord {
     pub(super) reason: Option<Reason>,
     pub(super) api: Option<Arc<Api>>,
     pub(super) caller: Option<Caller>,
+    pub(super) trace: RequestTrace,
     begun: Instant,
     /// From request sent to response head, and until when.
     pub(super) upstream_time: Option<Duration>,
@@ -55,6 +62,7 @@ impl AccessRecord {
             reason: None,
             api: None,
             caller: None,
+            trace: RequestTrace::default(),
             begun: Instant::now(),
             upstream_time: None,
             head_after: None,
@@ -94,31 +102,147 @@ impl Drop for AccessRecord {
             reason: self.reason,
         };
         self.engine.metrics.count(ending, own, self.upstream_time);
-        let status = self.head_after.map(|_| self.status.as_u16());
+        let outcome = self.outcome(ending.status);
+        if let Some(log) = &self.engine.access_log {
+            log.record(outcome, || self.line(ending.status, own, total));
+        }
+        if let Some(sampled) = self.trace.sampled.take() {
+            self.trace_to_sink(*sampled, ending.status, total);
+        }
+    }
+}
+
+impl AccessRecord {
+    fn outcome(&self, status: Option<u16>) -> Outcome {
+        let is_answered = status.is_some_and(|status| status < 500);
+        if is_answered && self.reason.is_none() && self.is_complete {
+            Outcome::Well
+        } else {
+            Outcome::Badly
+        }
+    }
+
+    fn line(&self, status: Option<u16>, own: Duration, total: Duration) -> Line<'_> {
+        let api = self.api.as_ref().map(|api| &api.entry);
         let caller = self.caller.as_ref();
-        let application = caller
-            .and_then(|caller| caller.application.as_ref())
-            .map(|one| tracing::field::display(one.id));
-        tracing::info!(
+        Line {
+            timestamp: self.engine.clock.now(),
             target: "gateway.access",
-            { http.method = self.method.as_str(),
-            http.path = self.path,
-            http.status = status,
-            client.address = %self.client.address.ip(),
-            request.id = self.request_id.to_str().unwrap_or_default(),
-            api.name = self.api.as_ref().map(|api| api.entry.name.as_str()),
-            api.version = self.api.as_ref().map(|api| api.entry.version.as_str()),
-            application.id = application,
-            key_manager.name = caller.map(|caller| caller.key_manager.name()),
-            subscription.policy = caller.and_then(|caller| caller.subscription_policy.as_deref()),
-            reason = self.reason.map(Reason::as_str),
-            response.bytes = self.bytes,
-            response.complete = self.is_complete,
-            time.own_us = microseconds(own),
-            time.upstream_us = self.upstream_time.map(microseconds),
-            time.total_us = microseconds(total) },
-            "request"
-        );
+            method: self.method.as_str(),
+            path: &self.path,
+            status,
+            client_address: self.client.address.ip(),
+            request_id: self.request_id.to_str().unwrap_or_default(),
+            trace_id: self.trace.trace_id.map(Shown),
+            api_name: api.map(|api| api.name.as_str()),
+            api_version: api.map(|api| api.version.as_str()),
+            application_id: self.application_id(),
+            key_manager_name: caller.map(|caller| caller.key_manager.name()),
+            subscription_policy: caller.and_then(|caller| caller.subscription_policy.as_deref()),
+            reason: self.reason.map(Reason::as_str),
+            response_bytes: self.bytes,
+            response_complete: self.is_complete,
+            own_us: microseconds(own),
+            upstream_us: self.upstream_time.map(microseconds),
+            total_us: microseconds(total),
+        }
+    }
+
+    fn application_id(&self) -> Option<ApplicationId> {
+        let application = self.caller.as_ref()?.application.as_ref()?;
+        Some(application.id)
+    }
+
+    fn trace_to_sink(&mut self, sampled: Sampled, status: Option<u16>, duration: Duration) {
+        let (Some(tracing), Some(trace_id)) = (self.engine.tracing(), self.trace.trace_id) else {
+            return;
+        };
+        let upstream = sampled.upstream.map(|part| UpstreamSpan {
+            span_id: sampled.upstream_span_id,
+            started_after: part.begun.saturating_duration_since(self.begun),
+            duration: self.upstream_time.unwrap_or_else(|| part.begun.elapsed()),
+            host: part.upstream.host.clone(),
+            port: part.upstream.port,
+            status: part.status,
+        });
+        tracing.sink.take(RequestSpan {
+            trace_id,
+            span_id: sampled.span_id,
+            parent: sampled.parent,
+            trace_state: sampled.trace_state,
+            started_at: sampled.started_at,
+            duration,
+            route: self.engine.route_of(&self.method, &self.path),
+            method: self.method.clone(),
+            path: std::mem::take(&mut self.path),
+            is_tls: self.client.is_tls,
+            version: sampled.version,
+            client: self.client.address,
+            request_id: self.request_id.to_str().unwrap_or_default().to_owned(),
+            status,
+            reason: self.reason.map(Reason::as_str),
+            is_complete: self.is_complete,
+            api: self.api.as_ref().map(|api| Arc::clone(&api.entry)),
+            application_id: self.application_id(),
+            key_manager: self
+                .caller
+                .as_ref()
+                .map(|caller| caller.key_manager.name().to_owned()),
+            upstream,
+        });
+    }
+}
+
+/// The form of a line. What does not apply is left out.
+#[derive(Serialize)]
+struct Line<'r> {
+    timestamp: Timestamp,
+    target: &'static str,
+    #[serde(rename = "http.method")]
+    method: &'r str,
+    #[serde(rename = "http.path")]
+    path: &'r str,
+    #[serde(rename = "http.status", skip_serializing_if = "Option::is_none")]
+    status: Option<u16>,
+    #[serde(rename = "client.address")]
+    client_address: IpAddr,
+    #[serde(rename = "request.id")]
+    request_id: &'r str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trace_id: Option<Shown<TraceId>>,
+    #[serde(rename = "api.name", skip_serializing_if = "Option::is_none")]
+    api_name: Option<&'r str>,
+    #[serde(rename = "api.version", skip_serializing_if = "Option::is_none")]
+    api_version: Option<&'r str>,
+    #[serde(rename = "application.id", skip_serializing_if = "Option::is_none")]
+    application_id: Option<ApplicationId>,
+    #[serde(rename = "key_manager.name", skip_serializing_if = "Option::is_none")]
+    key_manager_name: Option<&'r str>,
+    #[serde(
+        rename = "subscription.policy",
+        skip_serializing_if = "Option::is_none"
+    )]
+    subscription_policy: Option<&'r str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+    #[serde(rename = "response.bytes")]
+    response_bytes: u64,
+    #[serde(rename = "response.complete")]
+    response_complete: bool,
+    #[serde(rename = "time.own_us")]
+    own_us: u64,
+    #[serde(rename = "time.upstream_us", skip_serializing_if = "Option::is_none")]
+    upstream_us: Option<u64>,
+    #[serde(rename = "time.total_us")]
+    total_us: u64,
+}
+
+/// Serializes as it displays, without a text in between.
+struct Shown<T>(T);
+
+impl<T: std::fmt::Display> Serialize for Shown<T> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
     }
 }
 

@@ -142,6 +142,7 @@ async fn serve(
     stream: TcpStream,
     address: SocketAddr,
 ) {
+    let _open = worker.engine.metrics.open_connection();
     let _ = stream.set_nodelay(true);
     let tls = worker.tls.load_full();
     let Some(tls) = tls else {

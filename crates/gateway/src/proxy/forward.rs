@@ -17,6 +17,7 @@ use super::body::{BodyProgress, RequestBody, ResponseBody};
 use super::connection::Peer;
 use super::headers::{Origin, X_REQUEST_ID, asks_for_websocket, for_upstream, remove_hop_by_hop};
 use super::pool::{ConnectError, Lease};
+use super::request_trace::RequestTrace;
 use super::{Worker, tunnel};
 use crate::decide::{Admission, Preflight, RequestParts};
 use crate::engine::Turned;
@@ -39,6 +40,12 @@ pub(super) async fn handle(
         peer,
         request_id,
     ));
+    record.trace = RequestTrace::begin(
+        &worker.engine,
+        &worker.trace_ids,
+        request.headers(),
+        request.version(),
+    );
     let origin = request.headers().get(ORIGIN).cloned();
     let parts = RequestParts {
         method: request.method(),
@@ -134,6 +141,7 @@ async fn forward(
     if let Some(edits) = &admission.edits {
         mediation::apply(&edits.request, &mut head.headers);
     }
+    record.trace.write(&mut head.headers);
     head.version = Version::HTTP_11;
     if client.is_some() {
         head.headers.insert(
@@ -144,10 +152,12 @@ async fn forward(
             .insert(UPGRADE, HeaderValue::from_static("websocket"));
     }
     let sent_at = Instant::now();
+    record.trace.sent_to(&upstream, sent_at);
     let request = Request::from_parts(head, body);
     let sent = send(worker, &upstream, lease, request, &progress).await;
     record.upstream_time = Some(sent_at.elapsed());
     let (mut response, lease) = sent?;
+    record.trace.upstream_answered(response.status().as_u16());
 
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         // Nobody asked for it: what follows would be no HTTP.

@@ -196,7 +196,7 @@ async fn a_provider_without_a_usable_answer_is_our_failure_and_never_a_pass() {
     let metrics = world.gateway.metrics();
     assert!(!metrics.contains(OPAQUE));
     assert!(
-        metrics.contains("claviger_gateway_introspections_failed 13"),
+        metrics.contains("claviger_gateway_introspections_failed_total 13"),
         "{metrics}"
     );
 }

@@ -15,3 +15,4 @@ mod proxying;
 mod support;
 mod token_refusal;
 mod tokens;
+mod tracing;

@@ -1,9 +1,13 @@
 //! Figures and log: what operators see, and what they must never see.
 
-use std::io::Write;
-use std::sync::{Arc, Mutex};
+use gateway::{AccessLogMode, AccessLogPolicy, GatewayConfig};
+use http::Request;
+use serde_json::json;
 
-use crate::support::world::{World, token, until};
+use crate::support::http::full;
+use crate::support::prometheus;
+use crate::support::signer::FIRST;
+use crate::support::world::{World, test_config, token, until};
 
 #[tokio::test]
 async fn requests_are_counted_by_api_status_and_reason() {
@@ -24,7 +28,7 @@ async fn requests_are_counted_by_api_status_and_reason() {
         "claviger_gateway_own_seconds_count 4",
         "claviger_gateway_upstream_seconds_count 2",
         "claviger_gateway_upstream_seconds_bucket{le=\"+Inf\"} 2",
-        "claviger_gateway_token_cache_hits 1",
+        "claviger_gateway_token_cache_hits_total 1",
         "claviger_gateway_token_cache_entries 1",
         "claviger_gateway_snapshot_subscriptions 1",
         r#"claviger_gateway_keys{key_manager="AzureAD"} 1"#,
@@ -35,63 +39,114 @@ async fn requests_are_counted_by_api_status_and_reason() {
     }
 }
 
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Lines {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().expect("a lock").write(bytes)
+#[tokio::test]
+async fn every_scraper_can_read_the_figures() {
+    let world = World::start().await;
+    world.change_api(|api| api.name = "we \"quote\" \\ and\nbreak".to_owned());
+    world.change_key_manager(|key_manager| key_manager.name = "Entra \"1\"".to_owned());
+    world.passes(&token()).await;
+    world.refusal("x.y.z").await;
+    until("all are over", || {
+        world.gateway.status().requests_in_progress == 0
+    })
+    .await;
+    let text = world.gateway.metrics();
+    let figures = prometheus::parse(&text);
+    let name = r#"api="we \"quote\" \\ and\nbreak",version="1.0.0""#;
+    for (series, value) in [
+        (
+            format!("claviger_gateway_requests_total{{{name},status=\"200\",reason=\"\"}}"),
+            1.0,
+        ),
+        (
+            format!("claviger_gateway_api_own_seconds_count{{{name}}}"),
+            2.0,
+        ),
+        (
+            format!("claviger_gateway_api_upstream_seconds_count{{{name}}}"),
+            1.0,
+        ),
+        ("claviger_gateway_access_log_dropped_total".to_owned(), 0.0),
+        ("claviger_gateway_spans_dropped_total".to_owned(), 0.0),
+        (
+            r#"claviger_gateway_keys{key_manager="Entra \"1\""}"#.to_owned(),
+            1.0,
+        ),
+    ] {
+        assert_eq!(figures.get(&series), Some(&value), "{series}\n{text}");
     }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
+    let histogram = figures["claviger_gateway_upstream_seconds_sum"];
+    let of_api = figures[&format!("claviger_gateway_api_upstream_seconds_sum{{{name}}}")];
+    assert!((histogram - of_api).abs() < 1e-9, "{histogram} {of_api}");
 }
 
-/// The one test of this file that looks at the log: the subscriber is the whole process'.
+#[tokio::test]
+async fn open_connections_and_counted_limits_are_figures() {
+    let world = World::start().await;
+    let figure = |name: &str| prometheus::parse(&world.gateway.metrics())[name];
+    let stream = tokio::net::TcpStream::connect(world.gateway.local_addr())
+        .await
+        .expect("a connection");
+    until("the connection is counted", || {
+        figure("claviger_gateway_connections") >= 1.0
+    })
+    .await;
+    drop(stream);
+    until("and no longer", || {
+        figure("claviger_gateway_connections") < 1.0
+    })
+    .await;
+    world.passes(&token()).await;
+    assert!(
+        figure("claviger_gateway_limit_counters") >= 1.0,
+        "Gold is a limit"
+    );
+}
+
 #[tokio::test]
 async fn a_request_is_one_log_line_without_token_and_query() {
-    let lines = Lines::default();
-    let writer = lines.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .json()
-        .with_max_level(tracing::Level::TRACE)
-        .with_writer(move || writer.clone())
-        .finish();
-    tracing::subscriber::set_global_default(subscriber).expect("nobody else sets it");
     let world = World::start().await;
-    let mine = "/exampleapi/1.0.0/logged-path";
     let secret = token();
-    assert_eq!(
-        world
-            .get(&format!("{mine}?password=hunter2"), &secret)
-            .await
-            .status,
-        200
-    );
-    let found = || -> Vec<serde_json::Value> {
-        let bytes = lines.0.lock().expect("a lock").clone();
-        let text = String::from_utf8(bytes).expect("text");
-        text.lines()
-            .filter(|line| line.contains(mine))
-            .filter_map(|line| serde_json::from_str(line).ok())
-            .collect()
-    };
-    until("the line is written", || !found().is_empty()).await;
-    let found = found();
+    let request = Request::get("/exampleapi/1.0.0/logged%22path?password=hunter2")
+        .header("host", "gateway.example")
+        .header("authorization", format!("Bearer {secret}"))
+        .header("x-request-id", "quote\"and\\slash")
+        .header(
+            "traceparent",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+        )
+        .body(full(""))
+        .expect("a request");
+    assert_eq!(world.send(request).await.status, 200);
+    until("the line is written", || {
+        !world.log.with("logged%22path").is_empty()
+    })
+    .await;
+    let found = world.log.with("logged%22path");
     assert_eq!(found.len(), 1, "{found:?}");
-    assert_eq!(found[0]["target"], "gateway.access");
-    let fields = &found[0]["fields"];
-    assert_eq!(fields["http.status"], 200);
-    assert_eq!(fields["api.name"], "exampleapi");
-    assert_eq!(fields["key_manager.name"], "AzureAD");
-    assert_eq!(fields["subscription.policy"], "Gold");
-    assert_eq!(
-        fields["application.id"],
-        "00000000-0000-7000-8000-000000000002"
-    );
-    assert!(fields["time.own_us"].is_u64() && fields["time.upstream_us"].is_u64());
-    let everything = String::from_utf8(lines.0.lock().expect("a lock").clone()).expect("text");
+    let line = &found[0];
+    for (field, value) in [
+        ("target", json!("gateway.access")),
+        ("http.method", json!("GET")),
+        ("http.path", json!("/exampleapi/1.0.0/logged%22path")),
+        ("http.status", json!(200)),
+        ("client.address", json!("127.0.0.1")),
+        ("request.id", json!("quote\"and\\slash")),
+        ("trace_id", json!("4bf92f3577b34da6a3ce929d0e0e4736")),
+        ("api.name", json!("exampleapi")),
+        ("key_manager.name", json!("AzureAD")),
+        ("subscription.policy", json!("Gold")),
+        (
+            "application.id",
+            json!("00000000-0000-7000-8000-000000000002"),
+        ),
+        ("response.complete", json!(true)),
+    ] {
+        assert_eq!(line[field], value, "{field}: {line}");
+    }
+    assert!(line["time.own_us"].is_u64() && line["time.upstream_us"].is_u64());
+    assert!(line.get("reason").is_none(), "{line}");
+    let everything = world.log.text();
     assert!(!everything.contains("hunter2"));
     for part in secret.split('.') {
         assert!(
@@ -99,4 +154,33 @@ async fn a_request_is_one_log_line_without_token_and_query() {
             "the log holds a part of the token"
         );
     }
+}
+
+#[tokio::test]
+async fn where_only_failures_are_logged_a_refusal_is_and_a_good_request_is_not() {
+    let config = GatewayConfig {
+        access_log: AccessLogPolicy {
+            mode: AccessLogMode::Errors,
+            ..AccessLogPolicy::default()
+        },
+        ..test_config()
+    };
+    let world = World::start_with(config, &[FIRST.jwk()]).await;
+    world.passes(&token()).await;
+    world.refusal("x.y.z").await;
+    world.gateway.stop().await;
+    let lines = world.log.with("");
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert_eq!(lines[0]["reason"], "token_not_base64url");
+    assert_eq!(lines[0]["http.status"], 401);
+}
+
+#[tokio::test]
+async fn the_last_requests_are_in_the_log_when_the_gateway_has_stopped() {
+    let world = World::start().await;
+    for _ in 0..20 {
+        world.passes(&token()).await;
+    }
+    world.gateway.stop().await;
+    assert_eq!(world.log.with("gateway.access").len(), 20);
 }

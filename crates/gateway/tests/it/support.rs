@@ -1,6 +1,8 @@
 //! A gateway with an upstream behind it and a key-set provider beside it, all on loopback.
 
 pub(crate) mod introspection;
+pub(crate) mod lines;
+pub(crate) mod prometheus;
 pub(crate) mod provider;
 pub(crate) mod world;
 

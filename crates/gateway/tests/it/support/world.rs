@@ -17,7 +17,7 @@ use domain::snapshot::{
 };
 use domain::subscription::SubscriptionStatus;
 use domain::token_profile::{AudienceRule, SignatureAlgorithm, TokenProfile};
-use gateway::{Gateway, GatewayConfig, GatewayDependencies, KeySetConfig};
+use gateway::{Gateway, GatewayConfig, GatewayDependencies, KeySetConfig, Tracing};
 use http::{Request, Response};
 use http_body_util::BodyExt as _;
 use jiff::Timestamp;
@@ -25,6 +25,7 @@ use serde_json::{Value, json};
 
 use super::http::{Answer, full, send, serve};
 use super::introspection::Introspection;
+use super::lines::Lines;
 use super::provider::{OverHttp, Provider};
 use super::signer::{FIRST, Signer};
 
@@ -60,6 +61,8 @@ pub(crate) struct World {
     pub(crate) key_manager: KeyManagerEntry,
     /// Requests that reached the upstream: request line and headers.
     pub(crate) received: Arc<Mutex<Vec<http::request::Parts>>>,
+    /// The access log.
+    pub(crate) log: Lines,
     revision: Mutex<i64>,
 }
 
@@ -157,6 +160,15 @@ impl World {
     }
 
     pub(crate) async fn start_at(config: GatewayConfig, provider: Provider) -> Self {
+        Self::begin(config, provider, None).await
+    }
+
+    pub(crate) async fn start_traced(config: GatewayConfig, tracing: Tracing) -> Self {
+        let provider = Provider::start(&[FIRST.jwk()]).await;
+        Self::begin(config, provider, Some(tracing)).await
+    }
+
+    async fn begin(config: GatewayConfig, provider: Provider, tracing: Option<Tracing>) -> Self {
         let received = Arc::new(Mutex::new(Vec::new()));
         let seen = Arc::clone(&received);
         let upstream = serve(move |request| {
@@ -175,12 +187,15 @@ impl World {
         .await;
         let introspection = Introspection::start().await;
         let clock = Arc::new(HeldClock::at(NOW));
+        let log = Lines::default();
         let gateway = Gateway::start(
             config,
             GatewayDependencies {
                 clock: Arc::clone(&clock) as Arc<dyn Clock>,
                 key_set_source: Arc::new(OverHttp),
                 token_introspector: Arc::new(introspection.clone()),
+                access_log: Box::new(log.clone()),
+                tracing,
             },
         )
         .expect("the gateway starts");
@@ -236,6 +251,7 @@ impl World {
             introspection,
             clock,
             received,
+            log,
             revision: Mutex::new(0),
             api,
             key_manager,
