@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::{ArcSwap, Guard};
 use bytes::Bytes;
+use domain::api::Verb;
 use domain::explanation::Explanation;
 use domain::id::ApiId;
 use domain::snapshot::SnapshotUpdate;

@@ -1,6 +1,7 @@
 //! One running node: store, control plane, gateway, and what carries data between them.
 
 mod explainer;
+mod gateway_config;
 mod key_set_source;
 pub(crate) mod monitoring;
 pub(crate) mod snapshot_carrier;
@@ -18,19 +19,18 @@ use control::error::chain;
 use control::identity::FirstUser;
 use control::{Control, Dependencies, GatewayEnvironment, Settings};
 use domain::{Clock, Random};
-use gateway::{Gateway, GatewayConfig, GatewayDependencies};
+use gateway::{Gateway, GatewayDependencies};
 use store::{Store, StoreConfig};
 use tokio::task::JoinHandle;
 use url::Url;
 use web::{RunningPart, WebSettings};
 
 use self::explainer::GatewayExplainer;
+use self::gateway_config::{access_log, gateway_config};
 use self::key_set_source::OutboundKeySets;
 use self::monitoring::Monitored;
 use self::token_introspector::ControlIntrospector;
-use crate::config::{
-    ClientCertificatesSetting, Config, GatewaySettings, Outbound, PrivateTargetsSetting,
-};
+use crate::config::{Config, Outbound, PrivateTargetsSetting};
 use crate::listener::{Bound, base_url};
 use crate::sealing_key;
 use crate::shutdown::{Shutdown, ShutdownSignal};
@@ -294,47 +294,17 @@ pub(crate) fn start_gateway(
     http: &OutboundHttp,
     introspector: &ControlIntrospector,
 ) -> Result<Arc<Gateway>, String> {
-    let settings = &config.gateway;
-    let defaults = GatewayConfig::default();
-    let gateway_config = GatewayConfig {
-        listen: settings.listen,
-        tls: identity.as_ref().map(gateway_tls),
-        cors: settings.cors(),
-        workers: (settings.workers > 0).then_some(settings.workers),
-        key_set_folder: Some(config.data_folder.join("key-sets")),
-        clock_leeway: Duration::from_secs(settings.clock_leeway_seconds),
-        key_sets: gateway::KeySetConfig {
-            unknown_key_interval: Duration::from_secs(settings.key_refresh_interval_seconds),
-            ..defaults.key_sets
-        },
-        introspection: gateway::IntrospectionConfig {
-            keep_active: Duration::from_secs(settings.introspection_cache_seconds),
-            ..defaults.introspection
-        },
-        client_certificates: client_certificates(settings)?,
-        ..defaults
-    };
+    let gateway_config = gateway_config(config, identity.as_ref().map(gateway_tls))?;
     let dependencies = GatewayDependencies {
         clock: Arc::clone(clock),
         key_set_source: Arc::new(OutboundKeySets(http.clone())),
         token_introspector: Arc::new(introspector.clone()),
+        access_log: access_log(config)?,
+        tracing: None,
     };
     Gateway::start(gateway_config, dependencies)
         .map(Arc::new)
         .map_err(|error| chain(&error))
-}
-
-fn client_certificates(settings: &GatewaySettings) -> Result<gateway::ClientCertificates, String> {
-    let authorities = &settings.client_certificate_authorities_file;
-    Ok(match settings.client_certificates {
-        ClientCertificatesSetting::Off => gateway::ClientCertificates::Off,
-        ClientCertificatesSetting::Ask if authorities.as_os_str().is_empty() => {
-            gateway::ClientCertificates::Any
-        }
-        ClientCertificatesSetting::Ask => {
-            gateway::ClientCertificates::SignedBy(crate::tls::read(authorities)?)
-        }
-    })
 }
 
 pub(crate) fn public_gateway_url(config: &Config, gateway: &Gateway) -> String {

@@ -6,6 +6,7 @@ use domain::cors::CorsPolicy;
 use domain::validation::Check;
 use toml::{Table, Value};
 
+use super::gateway;
 use super::sections::{ClientCertificatesSetting, Config};
 
 const VARIABLE_PREFIX: &str = "CLAVIGER_";
@@ -314,14 +315,14 @@ fn check(config: &Config) -> Result<(), ConfigError> {
             "must be at most 31536000 (a year)",
         );
     }
-    if config.gateway.clock_leeway_seconds > 600 {
-        return invalid("gateway.clock_leeway_seconds", "must be at most 600");
-    }
-    if config.gateway.key_refresh_interval_seconds > 86_400 {
-        return invalid(
-            "gateway.key_refresh_interval_seconds",
-            "must be at most 86400",
-        );
+    for (setting, value, bounds) in gateway::bounds(&config.gateway) {
+        if !bounds.contains(&value) {
+            let (least, most) = (bounds.start(), bounds.end());
+            return invalid(
+                &format!("gateway.{setting}"),
+                &format!("must be between {least} and {most}"),
+            );
+        }
     }
     if config.gateway.introspection_cache_seconds > 3_600 {
         return invalid(
@@ -347,9 +348,6 @@ fn check(config: &Config) -> Result<(), ConfigError> {
         if !(1..=600).contains(&seconds) {
             return invalid(setting, "must be between 1 and 600");
         }
-    }
-    if config.gateway.workers > 1_024 {
-        return invalid("gateway.workers", "must be at most 1024");
     }
     if let Some((setting, reason)) = config.gateway.cors().and_then(|policy| cors_error(&policy)) {
         return invalid(setting, reason);

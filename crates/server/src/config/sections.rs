@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use domain::cors::{AllowedOrigins, CorsPolicy};
 use serde::{Deserialize, Serialize};
 
+use super::gateway::{AccessLogSetting, ForwardedSetting, KeySets, Limits, Timeouts};
+
 /// All settings of one node.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -92,6 +94,20 @@ pub(crate) struct Gateway {
     pub(crate) client_certificates: ClientCertificatesSetting,
     /// PEM file: only certificates of these authorities are taken; empty means any whose key the client holds.
     pub(crate) client_certificate_authorities_file: PathBuf,
+    /// Bound of the cache of verified tokens; 0 turns it off.
+    pub(crate) token_cache_bytes: u64,
+    /// What becomes of `Forwarded` and `X-Forwarded-*` that a client sends.
+    pub(crate) forwarded: ForwardedSetting,
+    /// PEM file with certification authorities that upstreams may use beside the system's.
+    pub(crate) upstream_authorities_file: PathBuf,
+    pub(crate) access_log: AccessLogSetting,
+    /// Of the requests that went well, one in so many has a line.
+    pub(crate) access_log_one_in: u32,
+    /// Empty means standard error.
+    pub(crate) access_log_file: PathBuf,
+    pub(crate) timeouts: Timeouts,
+    pub(crate) limits: Limits,
+    pub(crate) key_sets: KeySets,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -208,6 +224,15 @@ impl Default for Gateway {
             introspection_cache_seconds: 900,
             client_certificates: ClientCertificatesSetting::Off,
             client_certificate_authorities_file: PathBuf::new(),
+            token_cache_bytes: 64 * 1024 * 1024,
+            forwarded: ForwardedSetting::Replace,
+            upstream_authorities_file: PathBuf::new(),
+            access_log: AccessLogSetting::Full,
+            access_log_one_in: 1,
+            access_log_file: PathBuf::new(),
+            timeouts: Timeouts::default(),
+            limits: Limits::default(),
+            key_sets: KeySets::default(),
         }
     }
 }

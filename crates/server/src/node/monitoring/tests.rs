@@ -59,6 +59,8 @@ fn gateway() -> Arc<Gateway> {
         clock: Arc::new(SystemClock),
         key_set_source: Arc::new(NoKeySets),
         token_introspector: Arc::new(ControlIntrospector::new()),
+        access_log: Box::new(std::io::sink()),
+        tracing: None,
     };
     Arc::new(Gateway::start(config, dependencies).expect("a gateway"))
 }

@@ -1,0 +1,198 @@
+//! From the operator's settings to the gateway's own.
+
+use std::fs::{File, OpenOptions};
+use std::io::{Write, stderr};
+use std::num::NonZeroU32;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::time::Duration;
+
+use gateway::{
+    AccessLogMode, AccessLogPolicy, ForwardedPolicy, GatewayConfig, IntrospectionConfig, KeySetConfig, Limits, Timeouts,
+    TlsIdentity,
+};
+
+use crate::config::{AccessLogSetting, ClientCertificatesSetting, Config, ForwardedSetting, GatewaySettings};
+
+/// No bundle of certification authorities is that long.
+const LONGEST_BUNDLE: u64 = 4 * 1024 * 1024;
+
+/// An error is a sentence for the operator.
+pub(super) fn gateway_config(
+    config: &Config,
+    tls: Option<TlsIdentity>,
+) -> Result<GatewayConfig, String> {
+    let settings = &config.gateway;
+    let (timeouts, limits, key_sets) = (&settings.timeouts, &settings.limits, &settings.key_sets);
+    let seconds = Duration::from_secs;
+    let defaults = GatewayConfig::default();
+    Ok(GatewayConfig {
+        listen: settings.listen,
+        tls,
+        cors: settings.cors(),
+        workers: (settings.workers > 0).then_some(settings.workers),
+        key_set_folder: Some(config.data_folder.join("key-sets")),
+        upstream_authorities: authorities(&settings.upstream_authorities_file)?,
+        timeouts: Timeouts {
+            request_head: seconds(timeouts.request_head_seconds),
+            connect: seconds(timeouts.connect_seconds),
+            response_head: seconds(timeouts.response_head_seconds),
+            body_idle: seconds(timeouts.body_idle_seconds),
+            pool_idle: seconds(timeouts.pool_idle_seconds),
+            drain: seconds(timeouts.drain_seconds),
+            ..defaults.timeouts
+        },
+        limits: Limits {
+            request_head: limits.request_head_bytes,
+            header_count: limits.header_count,
+            request_body: limits.request_body_bytes,
+            token: limits.token_bytes,
+            connections: limits.connections,
+            idle_upstream_connections: limits.idle_upstream_connections,
+            concurrent_streams: limits.concurrent_streams,
+            ..defaults.limits
+        },
+        key_sets: KeySetConfig {
+            refresh_every: seconds(key_sets.refresh_seconds),
+            keep_keys: seconds(key_sets.keep_seconds),
+            unknown_key_interval: seconds(settings.key_refresh_interval_seconds),
+            unknown_key_burst: key_sets.unknown_key_burst,
+            fetch_timeout: seconds(key_sets.fetch_timeout_seconds),
+            ..defaults.key_sets
+        },
+        introspection: IntrospectionConfig {
+            keep_active: seconds(settings.introspection_cache_seconds),
+            ..defaults.introspection
+        },
+        client_certificates: client_certificates(settings)?,
+        clock_leeway: seconds(settings.clock_leeway_seconds),
+        token_cache_bytes: settings.token_cache_bytes,
+        forwarded: match settings.forwarded {
+            ForwardedSetting::Replace => ForwardedPolicy::Replace,
+            ForwardedSetting::Append => ForwardedPolicy::Append,
+        },
+        access_log: AccessLogPolicy {
+            mode: match settings.access_log {
+                AccessLogSetting::Full => AccessLogMode::Full,
+                AccessLogSetting::Errors => AccessLogMode::Errors,
+                AccessLogSetting::Off => AccessLogMode::Off,
+            },
+            one_in: NonZeroU32::new(settings.access_log_one_in).unwrap_or(NonZeroU32::MIN),
+        },
+        ..defaults
+    })
+}
+
+/// Where the access log goes: a file that is added to and that only its owner reads, or standard error.
+pub(super) fn access_log(config: &Config) -> Result<Box<dyn Write + Send>, String> {
+    let file = &config.gateway.access_log_file;
+    if file.as_os_str().is_empty() {
+        return Ok(Box::new(stderr()));
+    }
+    let opened: std::io::Result<File> = OpenOptions::new()
+        .create(true)
+        .append(true)
+        .mode(0o600)
+        .open(file);
+    match opened {
+        Ok(file) => Ok(Box::new(file)),
+        Err(error) => Err(format!(
+            "gateway.access_log_file: {} cannot be written: {error}",
+            file.display()
+        )),
+    }
+}
+
+fn client_certificates(settings: &GatewaySettings) -> Result<gateway::ClientCertificates, String> {
+    let authorities = &settings.client_certificate_authorities_file;
+    Ok(match settings.client_certificates {
+        ClientCertificatesSetting::Off => gateway::ClientCertificates::Off,
+        ClientCertificatesSetting::Ask if authorities.as_os_str().is_empty() => {
+            gateway::ClientCertificates::Any
+        }
+        ClientCertificatesSetting::Ask => {
+            gateway::ClientCertificates::SignedBy(crate::tls::read(authorities)?)
+        }
+    })
+}
+
+fn authorities(file: &Path) -> Result<Option<String>, String> {
+    if file.as_os_str().is_empty() {
+        return Ok(None);
+    }
+    let unusable = |reason: &str| {
+        format!(
+            "gateway.upstream_authorities_file: {}: {reason}",
+            file.display()
+        )
+    };
+    let length = std::fs::metadata(file).map(|file| file.len());
+    if length.map_err(|error| unusable(&error.to_string()))? > LONGEST_BUNDLE {
+        return Err(unusable("is too large for certificates"));
+    }
+    std::fs::read_to_string(file)
+        .map(Some)
+        .map_err(|error| unusable(&error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(variables: &[(&str, &str)]) -> Config {
+        let variables = variables
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        crate::config::load(None, variables).expect("valid settings")
+    }
+
+    #[test]
+    fn the_settings_without_a_word_are_the_gateways_own_defaults() {
+        let ours = gateway_config(&config(&[]), None).expect("usable");
+        let own = GatewayConfig {
+            key_set_folder: ours.key_set_folder.clone(),
+            ..GatewayConfig::default()
+        };
+        assert_eq!(format!("{ours:?}"), format!("{own:?}"));
+    }
+
+    #[test]
+    fn what_the_operator_says_reaches_the_gateway() {
+        let ours = gateway_config(
+            &config(&[
+                ("CLAVIGER_GATEWAY_TIMEOUTS_CONNECT_SECONDS", "7"),
+                ("CLAVIGER_GATEWAY_LIMITS_REQUEST_BODY_BYTES", "1000"),
+                ("CLAVIGER_GATEWAY_KEY_SETS_KEEP_SECONDS", "7200"),
+                ("CLAVIGER_GATEWAY_FORWARDED", "append"),
+                ("CLAVIGER_GATEWAY_ACCESS_LOG", "errors"),
+                ("CLAVIGER_GATEWAY_ACCESS_LOG_ONE_IN", "100"),
+            ]),
+            None,
+        )
+        .expect("usable");
+        assert_eq!(ours.timeouts.connect, Duration::from_secs(7));
+        assert_eq!(ours.limits.request_body, 1_000);
+        assert_eq!(ours.key_sets.keep_keys, Duration::from_hours(2));
+        assert_eq!(ours.forwarded, ForwardedPolicy::Append);
+        assert_eq!(ours.access_log.mode, AccessLogMode::Errors);
+        assert_eq!(ours.access_log.one_in.get(), 100);
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_used_is_named_with_its_setting() {
+        let unusable = config(&[
+            (
+                "CLAVIGER_GATEWAY_UPSTREAM_AUTHORITIES_FILE",
+                "/no/such/file",
+            ),
+            ("CLAVIGER_GATEWAY_ACCESS_LOG_FILE", "/no/such/folder/log"),
+        ]);
+        let error = gateway_config(&unusable, None).expect_err("no file");
+        assert!(
+            error.contains("gateway.upstream_authorities_file"),
+            "{error}"
+        );
+        let error = access_log(&unusable).err().expect("no folder");
+        assert!(error.contains("gateway.access_log_file"), "{error}");
+    }
+}
