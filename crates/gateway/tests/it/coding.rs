@@ -23,6 +23,8 @@ async fn differences(side: Side, config: GatewayConfig) -> Vec<String> {
         clock: Arc::new(HeldClock::at(NOW)),
         key_set_source: Arc::new(OverHttp),
         token_introspector: Arc::new(introspection),
+        access_log: Box::new(std::io::sink()),
+        tracing: None,
     };
     let gateway = Gateway::start(config, dependencies).expect("the gateway starts");
     gateway
