@@ -189,13 +189,12 @@ fn trace_state(headers: &HeaderMap) -> Option<String> {
 /// The same trace is decided alike wherever the same ratio holds: by its rightmost 56 bits, which are random
 /// (W3C Trace Context, level 2).
 fn is_within(trace_id: TraceId, ratio: f64) -> bool {
-    let [.., a, b, c, d, e, f, g] = trace_id.0;
-    let random = u64::from_be_bytes([0, a, b, c, d, e, f, g]);
+    let random = u128::from_be_bytes(trace_id.0) & ((1 << 56) - 1);
     #[expect(
         clippy::cast_precision_loss,
         reason = "a share of all traces, not a count"
     )]
-    let position = random as f64 / (1u64 << 56) as f64;
+    let position = random as f64 / (1_u128 << 56) as f64;
     position < ratio
 }
 
