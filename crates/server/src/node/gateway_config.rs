@@ -8,11 +8,13 @@ use std::path::Path;
 use std::time::Duration;
 
 use gateway::{
-    AccessLogMode, AccessLogPolicy, ForwardedPolicy, GatewayConfig, IntrospectionConfig, KeySetConfig, Limits, Timeouts,
-    TlsIdentity,
+    AccessLogMode, AccessLogPolicy, ForwardedPolicy, GatewayConfig, IntrospectionConfig,
+    KeySetConfig, Limits, Timeouts, TlsIdentity,
 };
 
-use crate::config::{AccessLogSetting, ClientCertificatesSetting, Config, ForwardedSetting, GatewaySettings};
+use crate::config::{
+    AccessLogSetting, ClientCertificatesSetting, Config, ForwardedSetting, GatewaySettings,
+};
 
 /// No bundle of certification authorities is that long.
 const LONGEST_BUNDLE: u64 = 4 * 1024 * 1024;

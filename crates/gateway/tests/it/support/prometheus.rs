@@ -6,12 +6,17 @@ use std::collections::{BTreeMap, BTreeSet};
 /// The figures by series: `name{label="value",…}` as written.
 pub(crate) type Figures = BTreeMap<String, f64>;
 
+type Labels = Vec<(String, String)>;
+
+/// Name, labels, value.
+type Sample = (String, Labels, f64);
+
 /// A family of series under one name.
 #[derive(Default)]
 struct Family {
     kind: String,
-    /// Name, labels, value, in the order of the text.
-    samples: Vec<(String, Vec<(String, String)>, f64)>,
+    /// In the order of the text.
+    samples: Vec<Sample>,
 }
 
 /// Panics at the first line that breaks a rule.
@@ -109,7 +114,7 @@ fn check_histogram(name: &str, family: &Family) {
     );
 }
 
-fn labels_of(series: &str) -> (String, Vec<(String, String)>) {
+fn labels_of(series: &str) -> (String, Labels) {
     let Some((name, rest)) = series.split_once('{') else {
         assert!(is_name(series), "{series}");
         return (series.to_owned(), Vec::new());
