@@ -9,6 +9,10 @@ use super::sections::Gateway;
 /// `gateway.timeouts`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[expect(
+    clippy::struct_field_names,
+    reason = "operators read the unit in the setting's name"
+)]
 pub(crate) struct Timeouts {
     /// For a client to send a whole request head.
     pub(crate) request_head_seconds: u64,

@@ -42,7 +42,6 @@ pub(super) fn gateway_config(
             body_idle: seconds(timeouts.body_idle_seconds),
             pool_idle: seconds(timeouts.pool_idle_seconds),
             drain: seconds(timeouts.drain_seconds),
-            ..defaults.timeouts
         },
         limits: Limits {
             request_head: limits.request_head_bytes,
@@ -52,7 +51,6 @@ pub(super) fn gateway_config(
             connections: limits.connections,
             idle_upstream_connections: limits.idle_upstream_connections,
             concurrent_streams: limits.concurrent_streams,
-            ..defaults.limits
         },
         key_sets: KeySetConfig {
             refresh_every: seconds(key_sets.refresh_seconds),
@@ -81,7 +79,6 @@ pub(super) fn gateway_config(
             },
             one_in: NonZeroU32::new(settings.access_log_one_in).unwrap_or(NonZeroU32::MIN),
         },
-        ..defaults
     })
 }
 
