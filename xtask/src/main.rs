@@ -13,6 +13,7 @@
 
 mod bench;
 mod command;
+mod fuzz;
 mod interop;
 mod packages;
 mod postgres;
@@ -23,6 +24,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::bench::Bench;
+use crate::fuzz::Fuzz;
 use crate::suite::Suite;
 
 #[derive(Parser)]
@@ -38,12 +40,15 @@ enum Task {
     Test { suites: Vec<Suite> },
     /// Runs benchmarks; all of them without a name. Results go to target/bench/NAME.json.
     Bench { benches: Vec<Bench> },
+    /// Runs fuzz targets; all of them without a name.
+    Fuzz(Fuzz),
 }
 
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().task {
         Task::Test { suites } => suite::run(&suites),
         Task::Bench { benches } => bench::run(&benches),
+        Task::Fuzz(fuzz) => fuzz::run(&fuzz),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

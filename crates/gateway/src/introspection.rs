@@ -213,7 +213,7 @@ fn no_answer(question: Question, reason: Reason) -> Introspected {
 }
 
 /// RFC 7662 section 2.2: `active` must be there and say true or false.
-fn parse(body: &[u8]) -> Result<Option<Claims>, &'static str> {
+pub(crate) fn parse(body: &[u8]) -> Result<Option<Claims>, &'static str> {
     if body.len() > LARGEST_INTROSPECTION {
         return Err("the introspection response is too long");
     }

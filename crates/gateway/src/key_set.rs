@@ -164,6 +164,11 @@ impl TrustedKey {
         self.key.verifies(algorithm, message, signature)
     }
 
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(crate) fn jwk(&self) -> &Jwk {
+        &self.jwk
+    }
+
     pub(crate) fn can(&self, algorithm: SignatureAlgorithm) -> bool {
         self.key.can(algorithm)
     }
@@ -361,7 +366,7 @@ impl KeySet {
 }
 
 /// The usable keys of a JSON Web Key Set (RFC 7517 section 5: what is not understood is ignored).
-fn parse_key_set(document: &[u8]) -> Result<Vec<(String, TrustedKey)>, KeySetError> {
+pub(crate) fn parse_key_set(document: &[u8]) -> Result<Vec<(String, TrustedKey)>, KeySetError> {
     #[derive(Deserialize)]
     struct Document {
         keys: Vec<Value>,

@@ -14,6 +14,8 @@ mod credential;
 mod decide;
 mod engine;
 mod explain;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod gateway;
 mod identity;
 mod introspection;

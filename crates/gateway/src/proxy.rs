@@ -7,7 +7,7 @@ mod access_log;
 mod body;
 mod connection;
 mod forward;
-mod headers;
+pub(crate) mod headers;
 mod pool;
 mod request_trace;
 mod tls;

@@ -23,12 +23,12 @@ const HOP_BY_HOP: [HeaderName; 7] = [
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// The gateway's own word to upstreams about the caller: nobody else may say it.
 const BACKEND_JWT: HeaderName = HeaderName::from_static("x-jwt-assertion");
 
 /// Removes what concerns one connection only, and what `Connection` names.
-pub(super) fn remove_hop_by_hop(headers: &mut HeaderMap) {
+pub(crate) fn remove_hop_by_hop(headers: &mut HeaderMap) {
     let named: Vec<HeaderName> = headers
         .get_all(CONNECTION)
         .iter()
@@ -44,7 +44,7 @@ pub(super) fn remove_hop_by_hop(headers: &mut HeaderMap) {
 }
 
 /// A request to switch to WebSocket. Other protocols (h2c above all) would carry requests past the gateway.
-pub(super) fn asks_for_websocket(headers: &HeaderMap) -> bool {
+pub(crate) fn asks_for_websocket(headers: &HeaderMap) -> bool {
     let says = |name: HeaderName, word: &str| {
         headers
             .get_all(name)
@@ -57,17 +57,17 @@ pub(super) fn asks_for_websocket(headers: &HeaderMap) -> bool {
 }
 
 /// What the client's request says about the way it came.
-pub(super) struct Origin<'o> {
-    pub(super) client: SocketAddr,
-    pub(super) is_tls: bool,
+pub(crate) struct Origin<'o> {
+    pub(crate) client: SocketAddr,
+    pub(crate) is_tls: bool,
     /// What the client called the gateway.
-    pub(super) host: Option<HeaderValue>,
-    pub(super) policy: ForwardedPolicy,
-    pub(super) request_id: &'o HeaderValue,
+    pub(crate) host: Option<HeaderValue>,
+    pub(crate) policy: ForwardedPolicy,
+    pub(crate) request_id: &'o HeaderValue,
 }
 
 /// Makes the client's header lines the upstream's: `authority` is its `Host`, `credential` is not its business.
-pub(super) fn for_upstream(
+pub(crate) fn for_upstream(
     headers: &mut HeaderMap,
     authority: &HeaderValue,
     credential: &str,

@@ -5,6 +5,7 @@ mod browsing;
 mod certificate_binding;
 mod coding;
 mod explaining;
+mod generated;
 mod introspecting;
 mod key_manager_choice;
 mod key_sets;
