@@ -19,9 +19,11 @@ use self::snapshot_file::SnapshotFile;
 use crate::config::Config;
 use crate::listener::Bound;
 use crate::node::monitoring::{self, Monitored};
+use crate::node::snapshot_carrier::Carrier;
+use crate::node::snapshot_copy::SnapshotCopy;
 use crate::node::token_introspector::ControlIntrospector;
-use crate::node::{self, snapshot_carrier};
-use crate::shutdown::{Shutdown, StopSignals};
+use crate::node::{self, NotOpened};
+use crate::shutdown::{Shutdown, ShutdownSignal, StopSignals};
 use crate::system::SystemClock;
 use crate::terminal::say;
 
@@ -73,14 +75,9 @@ impl DataPlane {
             let file = SnapshotFile::open(file, &gateway, &has_snapshot).await?;
             tokio::spawn(file.watch(signal.clone()))
         } else {
-            let control = node::open_control(config).await?;
-            introspector.connect(control.clone());
-            tokio::spawn(snapshot_carrier::carry(
-                control,
-                Arc::clone(&gateway),
-                has_snapshot,
-                signal.clone(),
-            ))
+            let copy = SnapshotCopy::new(&config.data_folder, &config.gateway.environment);
+            let carrier = Carrier::new(&gateway, &has_snapshot).keeping(copy);
+            carry_from_database(config, carrier, introspector, signal.clone()).await?
         };
         let monitoring_url = monitoring.url();
         let mut tasks = vec![
@@ -97,5 +94,33 @@ impl DataPlane {
             shutdown,
             tasks,
         })
+    }
+}
+
+/// A database that is out of reach keeps a gateway from starting only when there is no kept snapshot.
+async fn carry_from_database(
+    config: &Config,
+    mut carrier: Carrier,
+    introspector: ControlIntrospector,
+    signal: ShutdownSignal,
+) -> Result<JoinHandle<()>, String> {
+    match node::open_control(config).await {
+        Ok(control) => {
+            introspector.connect(control.clone());
+            Ok(tokio::spawn(carrier.carry(control, signal)))
+        }
+        Err(NotOpened::Unreachable(reason)) if carrier.restore().await => {
+            tracing::warn!(reason, "the database cannot be opened");
+            let config = config.clone();
+            Ok(tokio::spawn(async move {
+                let open = || async {
+                    let control = node::open_control(&config).await?;
+                    introspector.connect(control.clone());
+                    Ok(control)
+                };
+                carrier.carry_once_opened(open, signal).await;
+            }))
+        }
+        Err(reason) => Err(reason.into()),
     }
 }

@@ -5,6 +5,7 @@ mod gateway_config;
 mod key_set_source;
 pub(crate) mod monitoring;
 pub(crate) mod snapshot_carrier;
+pub(crate) mod snapshot_copy;
 pub(crate) mod token_introspector;
 
 use std::path::Path;
@@ -20,7 +21,7 @@ use control::identity::FirstUser;
 use control::{Control, Dependencies, GatewayEnvironment, Settings};
 use domain::{Clock, Random};
 use gateway::{Gateway, GatewayDependencies};
-use store::{Store, StoreConfig};
+use store::{OpenError, Store, StoreConfig};
 use tokio::task::JoinHandle;
 use url::Url;
 use web::{RunningPart, WebSettings};
@@ -29,6 +30,7 @@ use self::explainer::GatewayExplainer;
 use self::gateway_config::{access_log, gateway_config};
 use self::key_set_source::OutboundKeySets;
 use self::monitoring::Monitored;
+use self::snapshot_carrier::Carrier;
 use self::token_introspector::ControlIntrospector;
 use crate::config::{Config, Outbound, PrivateTargetsSetting};
 use crate::listener::{Bound, base_url};
@@ -104,12 +106,9 @@ impl Node {
         let router = web::router(control.clone(), web_settings(config, &random, &gateway_url))
             .merge(monitoring::router(monitored));
         let mut tasks = vec![
-            tokio::spawn(snapshot_carrier::carry(
-                control.clone(),
-                Arc::clone(&gateway),
-                has_snapshot,
-                signal.clone(),
-            )),
+            tokio::spawn(
+                Carrier::new(&gateway, &has_snapshot).carry(control.clone(), signal.clone()),
+            ),
             tokio::spawn({
                 let (control, signal) = (control.clone(), signal.clone());
                 async move { control.jobs().run(signal.wait()).await }
@@ -183,7 +182,31 @@ pub(crate) fn make_folder(folder: &Path) -> Result<(), String> {
         .map_err(unusable)
 }
 
-async fn open_store(config: &Config, random: &Arc<dyn Random>) -> Result<Arc<dyn Store>, String> {
+/// Why a database cannot be worked with: a sentence for the operator.
+pub(crate) enum NotOpened {
+    /// It may answer later.
+    Unreachable(String),
+    Unusable(String),
+}
+
+impl From<String> for NotOpened {
+    fn from(reason: String) -> Self {
+        Self::Unusable(reason)
+    }
+}
+
+impl From<NotOpened> for String {
+    fn from(error: NotOpened) -> Self {
+        match error {
+            NotOpened::Unreachable(reason) | NotOpened::Unusable(reason) => reason,
+        }
+    }
+}
+
+async fn open_store(
+    config: &Config,
+    random: &Arc<dyn Random>,
+) -> Result<Arc<dyn Store>, NotOpened> {
     let url = if config.database.url.is_empty() {
         format!(
             "sqlite:{}",
@@ -199,7 +222,10 @@ async fn open_store(config: &Config, random: &Arc<dyn Random>) -> Result<Arc<dyn
     let key = sealing_key::obtain(&config.sealing.key, &config.data_folder, &**random)?;
     store::open(&store_config, key, Arc::clone(random))
         .await
-        .map_err(|error| chain(&error))
+        .map_err(|error| match &error {
+            OpenError::Connect { .. } => NotOpened::Unreachable(chain(&error)),
+            _ => NotOpened::Unusable(chain(&error)),
+        })
 }
 
 pub(crate) fn outbound(settings: &Outbound) -> Result<OutboundHttpConfig, String> {
@@ -237,7 +263,7 @@ pub(crate) fn outbound(settings: &Outbound) -> Result<OutboundHttpConfig, String
 }
 
 /// The use-cases over the node's database, for the command line: nothing listens and nothing runs behind.
-pub(crate) async fn open_control(config: &Config) -> Result<Control, String> {
+pub(crate) async fn open_control(config: &Config) -> Result<Control, NotOpened> {
     let random: Arc<dyn Random> = Arc::new(SystemRandom::new());
     make_folder(&config.data_folder)?;
     Ok(Control::new(Dependencies {

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use crate::operation::get;
 use crate::polling::eventually;
 use crate::program::{Running, program, run};
+use crate::scene::{Scene, settings_for};
 use crate::upstream::Upstream;
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -136,4 +137,79 @@ async fn without_a_file_the_snapshot_comes_from_the_database() {
     eventually("the gateway is ready", PATIENCE, ready).await;
     assert!(get(&address, "/nowhere").starts_with("HTTP/1.1 404"));
     assert!(running.terminate().success());
+}
+
+/// Ready by the monitoring address of a gateway.
+async fn is_ready(monitoring: &str) {
+    let ready = || async {
+        get(monitoring, "/health/ready")
+            .starts_with("HTTP/1.1 200")
+            .then_some(())
+    };
+    eventually("the gateway is ready", PATIENCE, ready).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restart_without_database_and_without_key_manager_goes_on_from_what_was_kept() {
+    const NOBODY: &str = "postgres://nobody:nothing@127.0.0.1:1/none";
+    let mut scene = Scene::set().await;
+    let application = scene.subscribed("kept").await;
+    let (_, client) = scene.claviger.generated_keys(&application).await;
+    let used = scene.entra.token(&client).await;
+    let unused = scene.entra.token(&client).await;
+    scene.claviger.until_answered(200, &used).await;
+
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let database = format!(
+        "sqlite:{}",
+        scene.claviger.data().join("claviger.db").display()
+    );
+    let key = std::fs::read_to_string(scene.claviger.data().join("sealing.key"));
+    let key = key.expect("a sealing key").trim().to_owned();
+    let settings = settings_for(&scene.entra);
+    let start = |database: &str| {
+        let mut command = gateway(folder.path(), &[]);
+        command
+            .envs(settings.clone())
+            .env("CLAVIGER_SEALING_KEY", &key)
+            .env("CLAVIGER_DATABASE_URL", database);
+        command
+    };
+    let http = scene.entra.http.clone();
+    let call = async |address: &str, token: &str| {
+        let url = format!("http://{address}/weather/1.0.0/forecast/Galle");
+        let request = http.request(reqwest::Method::GET, &url).bearer_auth(token);
+        http.send(request).await.status
+    };
+
+    // Without a copy there is nothing to go on from.
+    let ended = run(&mut start(NOBODY));
+    assert_eq!(ended.status.code(), Some(1));
+    assert!(!ended.complaint.contains("nothing"), "{}", ended.complaint);
+
+    let first = Running::start(&mut start(&database));
+    let (address, monitoring) = addresses(&first);
+    is_ready(&monitoring).await;
+    let passes = || async { (call(&address, &used).await == 200).then_some(()) };
+    eventually("the key set is there", PATIENCE, passes).await;
+    let later = scene.subscribed("kept as a difference").await;
+    let (_, other) = scene.claviger.generated_keys(&later).await;
+    let difference = scene.entra.token(&other).await;
+    let passes = || async { (call(&address, &difference).await == 200).then_some(()) };
+    eventually("the difference has arrived", PATIENCE, passes).await;
+    assert!(first.terminate().success());
+
+    scene.claviger.kill();
+    scene.entra.go_down();
+    let second = Running::start(&mut start(NOBODY));
+    let (address, monitoring) = addresses(&second);
+    assert!(get(&monitoring, "/health/ready").starts_with("HTTP/1.1 200"));
+    for token in [&used, &unused, &difference] {
+        assert_eq!(call(&address, token).await, 200);
+    }
+    assert_eq!(call(&address, "not.a.token").await, 401);
+    let log = second.transcript().text();
+    assert!(log.contains("kept snapshot"), "{log}");
+    assert!(!log.contains("nothing@"), "{log}");
+    assert!(second.terminate().success());
 }
