@@ -39,11 +39,13 @@ pub enum Error {
 pub enum Noun {
     Api,
     Application,
+    BlockingCondition,
     Deployment,
     KeyManager,
     KeyMapping,
     OAuthClient,
     Revision,
+    Revocation,
     Role,
     Subscription,
     ThrottlingPolicy,
@@ -51,14 +53,16 @@ pub enum Noun {
 }
 
 impl Noun {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 13] = [
         Self::Api,
         Self::Application,
+        Self::BlockingCondition,
         Self::Deployment,
         Self::KeyManager,
         Self::KeyMapping,
         Self::OAuthClient,
         Self::Revision,
+        Self::Revocation,
         Self::Role,
         Self::Subscription,
         Self::ThrottlingPolicy,
@@ -74,11 +78,13 @@ impl Noun {
         match self {
             Self::Api => "API",
             Self::Application => "application",
+            Self::BlockingCondition => "blocking condition",
             Self::Deployment => "deployment",
             Self::KeyManager => "key manager",
             Self::KeyMapping => "key mapping",
             Self::OAuthClient => "OAuth client",
             Self::Revision => "revision",
+            Self::Revocation => "revocation",
             Self::Role => "role",
             Self::Subscription => "subscription",
             Self::ThrottlingPolicy => "throttling policy",

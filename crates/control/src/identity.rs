@@ -48,8 +48,9 @@ impl<'a> Identity<'a> {
     }
 }
 
-/// SHA-256 in lower-case hexadecimal. Only for secrets of 256 random bits, where a slow hash adds nothing.
-fn sha256_hex(text: &str) -> String {
+/// SHA-256 in lower-case hexadecimal. Only for what nobody can guess (secrets of 256 random bits, signed tokens),
+/// where a slow hash adds nothing.
+pub(crate) fn sha256_hex(text: &str) -> String {
     let hash = digest(&SHA256, text.as_bytes());
     hash.as_ref()
         .iter()

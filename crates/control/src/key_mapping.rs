@@ -29,7 +29,7 @@ use crate::{Control, Error};
 pub use crate::provisioning::{Deletion, JobSteps};
 
 /// REST scopes that may see and tend an application's keys (WSO2 developer portal API).
-const KEYS: &[&str] = &[
+pub(crate) const KEYS: &[&str] = &[
     "apim:subscribe",
     "apim:app_manage",
     "apim:app_import_export",

@@ -7,11 +7,13 @@
 pub mod api;
 pub mod application;
 pub mod audit;
+pub mod blocking_condition;
 pub mod error;
 pub mod identity;
 pub mod key_manager;
 pub mod key_mapping;
 pub mod provisioning;
+pub mod revocation;
 pub mod snapshot;
 pub mod subscription;
 pub mod throttling_policy;
@@ -33,11 +35,13 @@ use store::Store;
 use crate::api::Apis;
 use crate::application::Applications;
 use crate::audit::Audit;
+use crate::blocking_condition::BlockingConditions;
 use crate::identity::{Identity, IdentityState};
 use crate::key_manager::KeyManagers;
 use crate::key_mapping::KeyMappings;
 use crate::open_connectors::OpenConnectors;
 use crate::provisioning::Jobs;
+use crate::revocation::Revocations;
 use crate::signals::Signals;
 use crate::snapshot::Snapshots;
 use crate::subscription::Subscriptions;
@@ -180,6 +184,14 @@ impl Control {
 
     pub const fn audit(&self) -> Audit<'_> {
         Audit::new(self)
+    }
+
+    pub const fn blocking_conditions(&self) -> BlockingConditions<'_> {
+        BlockingConditions::new(self)
+    }
+
+    pub const fn revocations(&self) -> Revocations<'_> {
+        Revocations::new(self)
     }
 
     pub const fn policies(&self) -> ThrottlingPolicies<'_> {

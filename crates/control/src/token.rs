@@ -18,7 +18,7 @@ use crate::error::Noun;
 use crate::{Control, Error};
 
 /// The longest token that is looked at, in bytes; gateways refuse longer ones as well.
-const LONGEST_TOKEN: usize = 64 * 1024;
+pub(crate) const LONGEST_TOKEN: usize = 64 * 1024;
 
 /// The last check that speaks of the token alone, signed or introspected; what comes after it speaks of an
 /// application.
@@ -132,7 +132,11 @@ impl<'a> Tokens<'a> {
     }
 }
 
-async fn find_by_context(tx: &mut dyn Tx, context: &str, version: &str) -> Result<ApiId, Error> {
+pub(crate) async fn find_by_context(
+    tx: &mut dyn Tx,
+    context: &str,
+    version: &str,
+) -> Result<ApiId, Error> {
     let query = ApiQuery {
         version: version.to_owned(),
         ..ApiQuery::default()

@@ -67,6 +67,10 @@ typed_id! {
     OAuthClientId,
     /// One line of the audit log.
     AuditEntryId,
+    /// Something that gateways refuse whoever vouches for it.
+    BlockingConditionId,
+    /// Tokens that end before their time.
+    RevocationId,
 }
 
 /// UUID version 7 (RFC 9562 section 5.7) from the given clock and random source.

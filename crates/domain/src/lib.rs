@@ -6,6 +6,7 @@
 pub mod api;
 pub mod application;
 pub mod audit;
+pub mod blocking_condition;
 pub mod certificate;
 pub mod clock;
 pub mod connector_descriptor;
@@ -19,6 +20,7 @@ pub mod oauth_client;
 pub mod provider_failure;
 pub mod provisioning;
 pub mod random;
+pub mod revocation;
 pub mod snapshot;
 pub mod subscription;
 pub mod throttling_policy;

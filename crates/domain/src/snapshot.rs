@@ -5,15 +5,21 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
 use crate::api::{ApiEndpoints, KeyManagerSelection, Operation};
+use crate::blocking_condition::BlockedSubject;
 use crate::cors::CorsPolicy;
-use crate::id::{ApiId, ApplicationId, KeyManagerId, KeyMappingId, SubscriptionId};
+use crate::id::{
+    ApiId, ApplicationId, BlockingConditionId, KeyManagerId, KeyMappingId, RevocationId,
+    SubscriptionId,
+};
 use crate::key_manager::{ClaimMapping, TokenType, TokenValidation};
 use crate::key_mapping::KeyType;
 use crate::mediation::Mediation;
+use crate::revocation::RevokedSubject;
 use crate::subscription::SubscriptionStatus;
 use crate::token_profile::TokenProfile;
 
@@ -46,6 +52,10 @@ pub enum SnapshotChange {
     RemoveKeyMapping(KeyMappingId),
     PutSubscription(SubscriptionEntry),
     RemoveSubscription(SubscriptionId),
+    PutBlockingCondition(BlockingConditionEntry),
+    RemoveBlockingCondition(BlockingConditionId),
+    PutRevocation(RevocationEntry),
+    RemoveRevocation(RevocationId),
 }
 
 /// An enabled key manager, as the gateway sees it. Disabled ones are removed from the snapshot.
@@ -125,4 +135,19 @@ pub struct SubscriptionEntry {
     /// Business plan.
     pub throttling_policy: String,
     pub status: SubscriptionStatus,
+}
+
+/// A blocking condition that is on. Those that are off are removed from the snapshot.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BlockingConditionEntry {
+    pub id: BlockingConditionId,
+    pub subject: BlockedSubject,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RevocationEntry {
+    pub id: RevocationId,
+    pub subject: RevokedSubject,
+    /// From here on it concerns nothing that would still be accepted.
+    pub expires_at: Option<Timestamp>,
 }

@@ -14,6 +14,7 @@ use crate::key_manager::KeyManager;
 use crate::key_manager_choice::{self, Choice};
 use crate::key_set::{KeySource, seconds};
 use crate::refusal::Reason;
+use crate::revocation;
 use crate::snapshot::Api;
 use crate::token::UnverifiedToken;
 use crate::token_cache::TokenCache;
@@ -124,7 +125,8 @@ fn identify<T: Trace>(
             return Err(refuse(Check::Signature, reason, api, trace));
         }
     }
-    Identity::of_signed(&parsed.claims, issuer, key_manager, removals)
+    let digest = revocation::digest_of(token);
+    Identity::of_signed(&parsed.claims, issuer, key_manager, removals, digest)
         .map_err(|reason| refuse(Check::Time, reason, api, trace))
 }
 
@@ -152,7 +154,8 @@ fn introspect<T: Trace>(
         Ok(Some(claims)) => {
             trace.saw(Fact::Claims(claims));
             let until = ground.now.saturating_add(seconds(kept.keep_active));
-            Identity::of_active(claims, origin, key_manager, until)
+            let digest = revocation::digest_of(token);
+            Identity::of_active(claims, origin, key_manager, until, digest)
         }
         Ok(None) => {
             let until = ground.now.saturating_add(seconds(kept.keep_inactive));
@@ -254,7 +257,12 @@ fn in_force<T: Trace>(
             return Err(refuse(Check::Introspection, reason, api, trace));
         }
     }
-    pass(Check::Time, time(identity, ground), api, trace)
+    pass(Check::Time, time(identity, ground), api, trace)?;
+    let outcome = match ground.snapshot.revocations() {
+        Some(revocations) => revocations.check(identity),
+        None => Ok(()),
+    };
+    pass(Check::Revocation, outcome, api, trace)
 }
 
 /// RFC 7519 section 4.1.4 to 4.1.6, with leeway; asked with every request.

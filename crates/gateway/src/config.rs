@@ -1,10 +1,11 @@
 //! The gateway's settings. Every one has a default; `server` fills them in from its configuration.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use domain::cors::CorsPolicy;
+use ipnet::IpNet;
 
 use crate::access_log::AccessLogPolicy;
 
@@ -32,6 +33,7 @@ pub struct GatewayConfig {
     pub forwarded: ForwardedPolicy,
     /// Which requests have a line in the access log.
     pub access_log: AccessLogPolicy,
+    pub trusted_proxies: TrustedProxies,
     /// For APIs without a policy of their own; `None` leaves browsers' questions to them.
     pub cors: Option<CorsPolicy>,
 }
@@ -129,6 +131,33 @@ pub enum ForwardedPolicy {
     Append,
 }
 
+/// Proxies before the gateway whose word about the client is taken, and added to for upstreams.
+#[derive(Clone, Debug, Default)]
+pub struct TrustedProxies {
+    /// Empty: nobody is trusted, the peer is the client.
+    pub networks: Vec<IpNet>,
+    pub header: ForwardedHeader,
+}
+
+/// In which header trusted proxies name the client. One only: a proxy that writes the one passes on what a client
+/// wrote into the other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ForwardedHeader {
+    #[default]
+    XForwardedFor,
+    /// RFC 7239.
+    Forwarded,
+}
+
+impl TrustedProxies {
+    /// `address` in canonical form.
+    pub(crate) fn contain(&self, address: IpAddr) -> bool {
+        self.networks
+            .iter()
+            .any(|network| network.contains(&address))
+    }
+}
+
 impl Default for GatewayConfig {
     fn default() -> Self {
         Self {
@@ -146,6 +175,7 @@ impl Default for GatewayConfig {
             token_cache_bytes: 64 * 1024 * 1024,
             forwarded: ForwardedPolicy::default(),
             access_log: AccessLogPolicy::default(),
+            trusted_proxies: TrustedProxies::default(),
             cors: None,
         }
     }

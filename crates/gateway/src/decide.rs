@@ -5,6 +5,7 @@
 //! a token that only its key manager can judge as [`Stop::NeedsIntrospection`].
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use domain::SecretString;
@@ -44,6 +45,8 @@ pub(crate) struct RequestParts<'r> {
     pub(crate) headers: &'r HeaderMap,
     /// Of the client's TLS connection, where it showed one.
     pub(crate) certificate: Option<&'r CertificateDigest>,
+    /// `None` only where nobody calls: for an explanation.
+    pub(crate) client: Option<IpAddr>,
 }
 
 /// What requests are decided by.
@@ -178,6 +181,8 @@ pub(crate) fn decide<T: Trace>(
     };
     trace.saw(Fact::Operation(operation));
     trace.passed(Check::Route);
+    // WSO2 asks with the limits; here nobody pays for a signature that cannot help.
+    not_blocked(route.api, request.client, ground.snapshot, trace)?;
 
     let (caller, key_type) = if operation.auth_required {
         let header = &route.api.entry.authorization_header;
@@ -246,7 +251,30 @@ pub(crate) fn authorize<T: Trace>(
     if let Some(operation) = operation {
         scopes(&identity, operation, api, trace)?;
     }
+    let outcome = match ground.snapshot.blocking_conditions() {
+        Some(conditions) => {
+            let application = caller.application.as_deref();
+            let application = application.map(|application| (application, caller.key_type));
+            conditions.check_caller(api, application, &identity.users)
+        }
+        None => Ok(()),
+    };
+    pass(Check::CallerBlocking, outcome, api, trace)?;
     Ok(caller)
+}
+
+/// Blocking conditions that need no credential to be known.
+pub(crate) fn not_blocked<T: Trace>(
+    api: &Api,
+    client: Option<IpAddr>,
+    snapshot: &Snapshot,
+    trace: &mut T,
+) -> Result<(), Stop> {
+    let outcome = match snapshot.blocking_conditions() {
+        Some(conditions) => conditions.check_origin(api, client),
+        None => Ok(()),
+    };
+    pass(Check::OriginBlocking, outcome, api, trace)
 }
 
 fn token_type(key_manager: &KeyManager) -> Result<(), Reason> {

@@ -20,6 +20,7 @@ use crate::cors::Cors;
 use crate::credential::Credential;
 use crate::decide::{
     Admission, Caller, Ground, Preflight, RequestParts, Stop, UnknownKey, authorize, decide,
+    not_blocked,
 };
 use crate::explain::{ExplainRequest, ExplainTarget, Recorder};
 use crate::introspection::{Introspected, Introspections};
@@ -98,7 +99,8 @@ impl Engine {
     pub(crate) fn apply(&self, update: SnapshotUpdate) -> Result<(), OutOfOrder> {
         let generation = self.generation.fetch_add(1, Ordering::AcqRel) + 1;
         let before = self.snapshot.load_full();
-        let after = before.after(update, &self.key_sets, generation)?;
+        let now = self.clock.now().as_second();
+        let after = before.after(update, &self.key_sets, generation, now)?;
         self.snapshot.store(Arc::new(after));
         Ok(())
     }
@@ -270,6 +272,7 @@ fn explained_decision(
                 return Err(Stop::Refused(Box::new(Refusal::new(Reason::ApiBlocked))));
             }
             recorder.passed(Check::Route);
+            not_blocked(api, None, ground.snapshot, recorder)?;
             if token.len() > ground.longest_token {
                 recorder.failed(Check::Credential, Reason::TokenTooLong);
                 let refusal = Refusal::new(Reason::TokenTooLong).of(&api.entry);
@@ -299,6 +302,7 @@ fn explained_decision(
                 path,
                 headers: &headers,
                 certificate: None,
+                client: None,
             };
             decide(&parts, ground, recorder).map(|_| ())
         }

@@ -146,7 +146,10 @@ impl Recorder {
             | Check::Format
             | Check::Signature
             | Check::Introspection
-            | Check::Certificate => None,
+            | Check::Certificate
+            | Check::CallerBlocking => None,
+            Check::OriginBlocking => self.api.as_ref().map(|api| api.base_path().to_owned()),
+            Check::Revocation => self.seen_by_revocations(),
             Check::KeyManager => Some(self.seen_key_manager()),
             Check::Algorithm => Some(self.header.as_ref()?.algorithm.clone()),
             Check::Key => {
@@ -246,12 +249,15 @@ impl Recorder {
                 self.operation.as_ref()?.scopes.join(" ")
             )),
             Check::Route
+            | Check::OriginBlocking
             | Check::Credential
             | Check::Format
             | Check::Signature
+            | Check::Revocation
             | Check::TokenType
             | Check::Application
-            | Check::Endpoint => None,
+            | Check::Endpoint
+            | Check::CallerBlocking => None,
         }
     }
 
@@ -277,6 +283,17 @@ impl Recorder {
             }
         }
         text
+    }
+
+    /// The token's own claims: what it was verified to be is told later.
+    fn seen_by_revocations(&self) -> Option<String> {
+        let claims = self.claims.as_ref()?;
+        let issued = match claims.time("iat") {
+            crate::claims::TimeClaim::At(at) => format!("issued {}", written(at)),
+            _ => "issued at no known time".to_owned(),
+        };
+        let token_id = ["jti", "uti"].iter().find_map(|name| claims.text(name));
+        Some(token_id.map_or(issued.clone(), |id| format!("{issued}, id {id}")))
     }
 
     fn seen_times(&self) -> Option<String> {
@@ -354,6 +371,13 @@ impl Recorder {
             Reason::TimeMalformed => "exp, nbf and iat must be numbers (seconds since 1970)".to_owned(),
             Reason::Expired => "the token is too old: get a new one".to_owned(),
             Reason::NotYetValid | Reason::IssuedInFuture => "the token begins later: compare the clocks of gateway and authorization server".to_owned(),
+            Reason::TokenRevoked => "the token was revoked: get a new one".to_owned(),
+            Reason::ConsumerKeyRevoked => "all tokens of this client that were issued until a certain time were revoked: get a new one (Entra ID dates its tokens five minutes back: wait as long)".to_owned(),
+            Reason::ApiCondition => "a blocking condition stops all requests to this API: ask the administrator".to_owned(),
+            Reason::AddressCondition => "a blocking condition stops requests from this address: ask the administrator".to_owned(),
+            Reason::ApplicationCondition => "a blocking condition stops this application: ask the administrator".to_owned(),
+            Reason::UserCondition => "a blocking condition stops the token's user or the application's owner: ask the administrator".to_owned(),
+            Reason::SubscriptionCondition => "a blocking condition stops this application at this API: ask the administrator".to_owned(),
             Reason::TokenTypeExchanged => "this key manager's tokens must be exchanged first: exchange the token, or set the token type to DIRECT".to_owned(),
             Reason::Audience => "the token is meant for another API: request it with the scope of this one (for Entra: api://<client id>/.default)".to_owned(),
             Reason::ConsumerKeyMissing => "the token does not name its client: set the key manager's consumer key claim to the claim that does (for Entra: azp in V2, appid in V1)".to_owned(),

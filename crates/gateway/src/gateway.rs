@@ -15,6 +15,7 @@ use jiff::Timestamp;
 use tokio::sync::oneshot;
 
 use crate::access_log::AccessLog;
+use crate::blocking_condition::BlockingConditions;
 use crate::config::{GatewayConfig, TlsIdentity};
 use crate::engine::Engine;
 use crate::explain::ExplainRequest;
@@ -23,6 +24,7 @@ use crate::key_set::refresh::{self, KeySetSource};
 use crate::key_set::{KeySets, KeySource};
 use crate::metrics::{counter, gauge};
 use crate::proxy::{Proxy, ProxyError, TlsError};
+use crate::revocation::Revocations;
 use crate::snapshot::OutOfOrder;
 use crate::span::Tracing;
 use crate::token_cache::TokenCache;
@@ -93,6 +95,8 @@ pub struct GatewayStatus {
     pub applications: usize,
     pub consumer_keys: usize,
     pub subscriptions: usize,
+    pub blocking_conditions: usize,
+    pub revocations: usize,
     pub cached_tokens: usize,
     pub cached_token_bytes: u64,
     /// Requests under way, upgraded connections included.
@@ -225,6 +229,10 @@ impl Gateway {
             applications,
             consumer_keys,
             subscriptions,
+            blocking_conditions: snapshot
+                .blocking_conditions()
+                .map_or(0, BlockingConditions::len),
+            revocations: snapshot.revocations().map_or(0, Revocations::len),
             cached_tokens,
             cached_token_bytes,
             requests_in_progress: self.engine.requests_in_progress.load(Ordering::Relaxed),
@@ -276,6 +284,16 @@ impl Gateway {
                 "snapshot_subscriptions",
                 "Subscriptions.",
                 count(status.subscriptions),
+            ),
+            (
+                "snapshot_blocking_conditions",
+                "Blocking conditions that are on.",
+                count(status.blocking_conditions),
+            ),
+            (
+                "snapshot_revocations",
+                "Revoked tokens and clients.",
+                count(status.revocations),
             ),
             (
                 "token_cache_entries",

@@ -8,6 +8,7 @@ use crate::certificate_binding::Confirmation;
 use crate::claims::{Claims, TimeClaim};
 use crate::key_manager::KeyManager;
 use crate::refusal::Reason;
+use crate::revocation::RevocableDigest;
 
 /// What is known of a token: by its signature, or because its key manager said so. Whether it is still in time, and
 /// what it may do, is asked with every request.
@@ -28,6 +29,11 @@ pub(crate) struct Identity {
     pub(crate) audiences: Box<[Box<str>]>,
     pub(crate) scopes: Box<[Box<str>]>,
     pub(crate) confirmation: Confirmation,
+    /// The names of the token's user, for blocking conditions.
+    pub(crate) users: Box<[Box<str>]>,
+    /// `jti` (RFC 7519 section 4.1.7), or Entra ID's `uti`.
+    pub(crate) token_id: Option<Arc<str>>,
+    pub(crate) revocable_digest: RevocableDigest,
 }
 
 /// What the key manager was found by.
@@ -50,6 +56,9 @@ pub(crate) enum Standing {
     Inactive { until: i64 },
 }
 
+/// Claims that name the user of a token, or its client where it has none.
+const USER_CLAIMS: [&str; 4] = ["sub", "oid", "upn", "preferred_username"];
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum ConsumerKey {
     Known(Arc<str>),
@@ -65,6 +74,7 @@ impl Identity {
         issuer: &str,
         key_manager: &KeyManager,
         removals: u64,
+        revocable_digest: RevocableDigest,
     ) -> Result<Self, Reason> {
         let expires_at = optional_time(claims, "exp")?.ok_or(Reason::ExpiryMissing)?;
         let profile = key_manager.profile();
@@ -72,6 +82,7 @@ impl Identity {
             removals,
             consumer_key: consumer_key(claims, profile.consumer_key_claims.iter()),
             scopes: scopes(claims, profile.scopes_claims.iter()),
+            revocable_digest,
             ..Self::of_inactive(Origin::Issuer(issuer.into()), key_manager, i64::MAX)
         };
         identity.with(claims, Standing::Signed, expires_at)
@@ -84,6 +95,7 @@ impl Identity {
         origin: Origin,
         key_manager: &KeyManager,
         until: i64,
+        revocable_digest: RevocableDigest,
     ) -> Result<Self, Reason> {
         let (client_id, scope) = ("client_id".to_owned(), "scope".to_owned());
         let profile = key_manager.profile();
@@ -99,6 +111,7 @@ impl Identity {
         let identity = Self {
             consumer_key: consumer_key(claims, clients),
             scopes: scopes(claims, profile.scopes_claims.iter().chain([&scope])),
+            revocable_digest,
             ..Self::of_inactive(origin, key_manager, until)
         };
         identity.with(claims, Standing::Active { until }, expires_at)
@@ -119,6 +132,10 @@ impl Identity {
             audiences: Box::default(),
             scopes: Box::default(),
             confirmation: Confirmation::None,
+            users: Box::default(),
+            token_id: None,
+            // Nobody asks whether it is revoked as well.
+            revocable_digest: [0; 32],
         }
     }
 
@@ -134,6 +151,11 @@ impl Identity {
                 .map(|text| text.into_owned().into_boxed_str())
                 .collect(),
             confirmation: Confirmation::of(claims),
+            users: users(claims),
+            token_id: ["jti", "uti"]
+                .iter()
+                .find_map(|name| claims.texts(name).into_iter().next())
+                .map(Into::into),
             ..self
         })
     }
@@ -141,6 +163,7 @@ impl Identity {
     /// Roughly what it takes in memory, in bytes.
     pub(crate) fn weight(&self) -> usize {
         let texts = self.audiences.iter().chain(&self.scopes);
+        let texts = texts.chain(&self.users);
         let consumer_key = match &self.consumer_key {
             ConsumerKey::Known(key) => key.len(),
             ConsumerKey::Missing | ConsumerKey::Ambiguous => 0,
@@ -152,6 +175,7 @@ impl Identity {
         size_of::<Self>()
             + issuer
             + consumer_key
+            + self.token_id.as_ref().map_or(0, |token_id| token_id.len())
             + texts
                 .map(|text| text.len() + size_of::<Box<str>>())
                 .sum::<usize>()
@@ -192,6 +216,17 @@ pub(crate) fn consumer_key<'n>(
         found = Some(text);
     }
     found.map_or(ConsumerKey::Missing, |text| ConsumerKey::Known(text.into()))
+}
+
+fn users(claims: &Claims) -> Box<[Box<str>]> {
+    let mut users: Vec<Box<str>> = USER_CLAIMS
+        .iter()
+        .filter_map(|name| claims.text(name))
+        .map(Into::into)
+        .collect();
+    users.sort_unstable();
+    users.dedup();
+    users.into()
 }
 
 /// The union of the scopes claims: strings are split at spaces, lists taken as they are.

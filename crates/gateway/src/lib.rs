@@ -6,6 +6,7 @@
 
 mod access_log;
 mod authenticate;
+mod blocking_condition;
 mod certificate_binding;
 mod claims;
 mod config;
@@ -29,6 +30,7 @@ mod proxy;
 mod refusal;
 mod request_path;
 mod resource;
+mod revocation;
 mod route;
 mod sharded_map;
 mod snapshot;
@@ -42,8 +44,8 @@ mod verify;
 
 pub use access_log::{AccessLogMode, AccessLogPolicy};
 pub use config::{
-    ClientCertificates, ForwardedPolicy, GatewayConfig, IntrospectionConfig, KeySetConfig, Limits,
-    Timeouts, TlsIdentity,
+    ClientCertificates, ForwardedHeader, ForwardedPolicy, GatewayConfig, IntrospectionConfig,
+    KeySetConfig, Limits, Timeouts, TlsIdentity, TrustedProxies,
 };
 pub use explain::{ExplainRequest, ExplainTarget};
 pub use gateway::{Gateway, GatewayDependencies, GatewayStatus, KeyManagerKeys, StartError};

@@ -5,6 +5,7 @@
 
 mod access_log;
 mod body;
+mod client_address;
 mod connection;
 mod forward;
 pub(crate) mod headers;

@@ -107,6 +107,9 @@ reasons! {
     CertificateOther = "certificate_other" => INVALID_CREDENTIALS,
     /// The token demands a proof that is not known here.
     ConfirmationUnknown = "confirmation_unknown" => INVALID_CREDENTIALS,
+    TokenRevoked = "token_revoked" => INVALID_CREDENTIALS,
+    /// Issued before all tokens of its client were revoked.
+    ConsumerKeyRevoked = "consumer_key_revoked" => INVALID_CREDENTIALS,
     /// The key manager's tokens must be exchanged first.
     TokenTypeExchanged = "token_type_exchanged" => TOKEN_TYPE,
     Audience = "audience" => AUDIENCE,
@@ -121,6 +124,13 @@ reasons! {
     /// A sandbox key on an API without sandbox endpoint, or the same with production.
     KeyTypeWithoutEndpoint = "key_type_without_endpoint" => KEY_TYPE,
     ScopeMissing = "scope_missing" => SCOPE,
+
+    /// Blocking conditions, by what they are about.
+    ApiCondition = "blocking_condition_api" => REQUEST_BLOCKED,
+    AddressCondition = "blocking_condition_address" => REQUEST_BLOCKED,
+    ApplicationCondition = "blocking_condition_application" => REQUEST_BLOCKED,
+    UserCondition = "blocking_condition_user" => REQUEST_BLOCKED,
+    SubscriptionCondition = "blocking_condition_subscription" => REQUEST_BLOCKED,
 
     ApiLimit = "api_limit" => API_LIMIT,
     ResourceLimit = "resource_limit" => RESOURCE_LIMIT,
@@ -266,6 +276,7 @@ impl Refusal {
                     next_access_time.as_deref().unwrap_or_default()
                 ),
             ),
+            Form::Plain => (None, class.hint.unwrap_or_default().to_owned()),
             Form::Status(kind) => (Some(kind), class.hint.unwrap_or_default().to_owned()),
         };
         let body = Body {

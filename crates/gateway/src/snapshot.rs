@@ -17,12 +17,14 @@ use domain::snapshot::{
 use domain::subscription::SubscriptionStatus;
 use domain::throttling_policy::{PolicyLevel, RequestLimit, built_in};
 
+use crate::blocking_condition::BlockingConditions;
 use crate::cors::Cors;
 use crate::key_manager::KeyManager;
 use crate::key_set::KeySets;
 use crate::mediation::ApiEdits;
 use crate::request_path::RequestPath;
 use crate::resource::ResourceTree;
+use crate::revocation::Revocations;
 use crate::route::Route;
 use crate::sharded_map::ShardedMap;
 use crate::upstream::Upstream;
@@ -52,6 +54,10 @@ pub(crate) struct Snapshot {
     /// Business plans by name: subscriptions hold a reference instead of a copy.
     plans: HashMap<Arc<str>, Arc<str>>,
     policies: HashMap<PolicyLevel, HashMap<String, Option<RequestLimit>>>,
+    /// `None` where nothing is blocked, which then costs a request nothing.
+    blocking_conditions: Option<Arc<BlockingConditions>>,
+    /// `None` where nothing is revoked.
+    revocations: Option<Arc<Revocations>>,
 }
 
 /// A deployed API with its resources compiled.
@@ -111,16 +117,19 @@ impl Snapshot {
             subscription_keys: ShardedMap::with_shards(LARGE),
             plans: HashMap::new(),
             policies: built_in_policies(),
+            blocking_conditions: None,
+            revocations: None,
         }
     }
 
     /// The snapshot after `update`. `generation` must be higher with every call: it separates what was verified
-    /// under one form of a key manager from the next.
+    /// under one form of a key manager from the next. `now` is in seconds since 1970.
     pub(crate) fn after(
         &self,
         update: SnapshotUpdate,
         key_sets: &KeySets,
         generation: u64,
+        now: i64,
     ) -> Result<Self, OutOfOrder> {
         let mut next = match update.base {
             None => Self::empty(),
@@ -134,6 +143,7 @@ impl Snapshot {
         };
         next.revision = update.revision;
         let mut key_managers_changed = update.base.is_none();
+        let mut conditions_changed = Vec::new();
         for change in update.changes {
             match change {
                 SnapshotChange::PutKeyManager(entry) => {
@@ -156,11 +166,31 @@ impl Snapshot {
                 SnapshotChange::RemoveKeyMapping(id) => next.remove_key_mapping(id),
                 SnapshotChange::PutSubscription(entry) => next.put_subscription(entry),
                 SnapshotChange::RemoveSubscription(id) => next.remove_subscription(id),
+                SnapshotChange::PutBlockingCondition(entry) => {
+                    conditions_changed.push((entry.id, Some(entry)));
+                }
+                SnapshotChange::RemoveBlockingCondition(id) => conditions_changed.push((id, None)),
+                SnapshotChange::PutRevocation(entry) => {
+                    let revocations = &mut next.revocations;
+                    let revocations =
+                        revocations.get_or_insert_with(|| Arc::new(Revocations::empty()));
+                    Arc::make_mut(revocations).put(entry);
+                }
+                SnapshotChange::RemoveRevocation(id) => {
+                    if let Some(revocations) = &mut next.revocations {
+                        Arc::make_mut(revocations).remove(id);
+                    }
+                }
             }
         }
         if key_managers_changed {
             next.index_issuers();
         }
+        if !conditions_changed.is_empty() {
+            let before = next.blocking_conditions.as_ref();
+            next.blocking_conditions = BlockingConditions::after(before, conditions_changed);
+        }
+        next.sweep_revocations(now);
         Ok(next)
     }
 
@@ -228,6 +258,14 @@ impl Snapshot {
         self.subscriptions.get(&(application, api))
     }
 
+    pub(crate) fn blocking_conditions(&self) -> Option<&BlockingConditions> {
+        self.blocking_conditions.as_deref()
+    }
+
+    pub(crate) fn revocations(&self) -> Option<&Revocations> {
+        self.revocations.as_deref()
+    }
+
     /// `None` is unlimited: by the policy's own word, or because nobody knows it.
     pub(crate) fn limit(&self, level: PolicyLevel, policy: &str) -> Option<RequestLimit> {
         *self.policies.get(&level)?.get(policy)?
@@ -277,6 +315,18 @@ impl Snapshot {
                     entry.push(Arc::clone(&key_manager));
                 }
             }
+        }
+    }
+
+    fn sweep_revocations(&mut self, now: i64) {
+        let Some(revocations) = &mut self.revocations else {
+            return;
+        };
+        if revocations.may_have_expired(now) {
+            Arc::make_mut(revocations).remove_expired(now);
+        }
+        if revocations.len() == 0 {
+            self.revocations = None;
         }
     }
 

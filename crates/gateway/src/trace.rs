@@ -17,6 +17,8 @@ use crate::token::Header;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Check {
     Route,
+    /// Blocking conditions for the API and where the request comes from.
+    OriginBlocking,
     Credential,
     Format,
     KeyManager,
@@ -28,6 +30,7 @@ pub(crate) enum Check {
     Time,
     /// Only of tokens that are bound to a certificate.
     Certificate,
+    Revocation,
     TokenType,
     Audience,
     ConsumerKey,
@@ -35,6 +38,8 @@ pub(crate) enum Check {
     Subscription,
     Endpoint,
     Scopes,
+    /// Blocking conditions for who calls.
+    CallerBlocking,
 }
 
 /// Something that the checks came upon.
@@ -70,8 +75,9 @@ impl Trace for NoTrace {
 }
 
 impl Check {
-    pub(crate) const ALL: [Self; 17] = [
+    pub(crate) const ALL: [Self; 20] = [
         Self::Route,
+        Self::OriginBlocking,
         Self::Credential,
         Self::Format,
         Self::KeyManager,
@@ -81,6 +87,7 @@ impl Check {
         Self::Introspection,
         Self::Time,
         Self::Certificate,
+        Self::Revocation,
         Self::TokenType,
         Self::Audience,
         Self::ConsumerKey,
@@ -88,11 +95,13 @@ impl Check {
         Self::Subscription,
         Self::Endpoint,
         Self::Scopes,
+        Self::CallerBlocking,
     ];
 
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Route => "route",
+            Self::OriginBlocking => "origin_blocking",
             Self::Credential => "credential",
             Self::Format => "format",
             Self::KeyManager => "issuer",
@@ -102,6 +111,7 @@ impl Check {
             Self::Introspection => "introspection",
             Self::Time => "time",
             Self::Certificate => "certificate",
+            Self::Revocation => "revocation",
             Self::TokenType => "token_type",
             Self::Audience => "audience",
             Self::ConsumerKey => "consumer_key",
@@ -109,6 +119,7 @@ impl Check {
             Self::Subscription => "subscription",
             Self::Endpoint => "endpoint",
             Self::Scopes => "scopes",
+            Self::CallerBlocking => "caller_blocking",
         }
     }
 }

@@ -10,6 +10,6 @@ mod sections;
 pub(crate) use gateway::{AccessLogSetting, ForwardedSetting};
 pub(crate) use load::load;
 pub(crate) use sections::{
-    ClientCertificatesSetting, Config, Gateway as GatewaySettings, LogFormat, Outbound,
-    PrivateTargetsSetting,
+    ClientAddressHeader, ClientCertificatesSetting, Config, Gateway as GatewaySettings, LogFormat,
+    Outbound, PrivateTargetsSetting,
 };

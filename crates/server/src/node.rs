@@ -27,6 +27,7 @@ use url::Url;
 use web::{RunningPart, WebSettings};
 
 use self::explainer::GatewayExplainer;
+pub(crate) use self::gateway_config::trusted_proxies;
 use self::gateway_config::{access_log, gateway_config};
 use self::key_set_source::OutboundKeySets;
 use self::monitoring::Monitored;
@@ -109,6 +110,10 @@ impl Node {
             tokio::spawn(
                 Carrier::new(&gateway, &has_snapshot).carry(control.clone(), signal.clone()),
             ),
+            tokio::spawn({
+                let (control, signal) = (control.clone(), signal.clone());
+                async move { control.revocations().run(signal.wait()).await }
+            }),
             tokio::spawn({
                 let (control, signal) = (control.clone(), signal.clone());
                 async move { control.jobs().run(signal.wait()).await }

@@ -8,12 +8,14 @@ pub mod api;
 pub mod application;
 pub mod audit;
 mod bench;
+pub mod blocking_condition;
 pub mod key_manager;
 pub mod key_mapping;
 pub mod oauth_client;
 mod postgres_database;
 pub mod provisioning;
 pub mod revision;
+pub mod revocation;
 mod samples;
 pub mod sealing;
 pub mod snapshot_change;
@@ -83,6 +85,14 @@ macro_rules! conformance_tests {
                 what_is_recorded_is_listed_newest_first,
                 it_is_listed_by_subject,
                 pages_follow_each_other_and_know_the_total,
+            ];
+            blocking_condition: [
+                every_subject_is_found_as_it_was_inserted,
+                the_same_thing_is_blocked_once,
+                an_update_turns_it_off_and_advances_the_version,
+                an_update_from_an_older_version_is_stale,
+                a_deleted_one_is_gone,
+                they_are_listed_oldest_first_and_counted,
             ];
             key_manager: [
                 what_is_inserted_is_found_by_id_and_by_name,
@@ -158,6 +168,14 @@ macro_rules! conformance_tests {
                 a_revision_of_another_api_is_not_deployed,
                 all_deployments_are_listed,
                 it_keeps_the_definition_that_its_api_had,
+            ];
+            revocation: [
+                every_subject_is_found_as_it_was_inserted,
+                one_subject_is_revoked_once,
+                a_deleted_one_is_gone,
+                those_that_have_expired_are_listed_and_the_others_stay,
+                they_are_listed_newest_first_in_pages,
+                a_scan_meets_everything_once_in_id_order,
             ];
             sealing: [
                 another_key_is_refused_when_the_database_is_opened,

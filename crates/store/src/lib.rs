@@ -8,6 +8,7 @@ pub mod access_token;
 pub mod api;
 pub mod application;
 pub mod audit;
+pub mod blocking_condition;
 #[cfg(feature = "testing")]
 pub mod conformance;
 pub mod error;
@@ -19,6 +20,7 @@ pub mod page;
 pub mod provisioning;
 mod reseal;
 pub mod revision;
+pub mod revocation;
 mod seal;
 pub mod snapshot_change;
 mod sql;

@@ -4,7 +4,10 @@
 //! their own order on both engines.
 
 use async_trait::async_trait;
-use domain::id::{ApiId, ApplicationId, KeyManagerId, KeyMappingId, SubscriptionId};
+use domain::id::{
+    ApiId, ApplicationId, BlockingConditionId, KeyManagerId, KeyMappingId, RevocationId,
+    SubscriptionId,
+};
 use domain::snapshot::SnapshotRevision;
 use jiff::Timestamp;
 
@@ -19,6 +22,8 @@ pub enum ChangedNoun {
     Application(ApplicationId),
     KeyMapping(KeyMappingId),
     Subscription(SubscriptionId),
+    BlockingCondition(BlockingConditionId),
+    Revocation(RevocationId),
 }
 
 #[async_trait]
@@ -158,6 +163,8 @@ impl ChangedNoun {
             Self::Application(id) => ("application", id.to_string()),
             Self::KeyMapping(id) => ("key_mapping", id.to_string()),
             Self::Subscription(id) => ("subscription", id.to_string()),
+            Self::BlockingCondition(id) => ("blocking_condition", id.to_string()),
+            Self::Revocation(id) => ("revocation", id.to_string()),
         }
     }
 }
@@ -169,6 +176,8 @@ fn changed_noun(row: &Row) -> Result<(SnapshotRevision, ChangedNoun), StoreError
         "application" => ChangedNoun::Application(row.id("noun_id")?),
         "key_mapping" => ChangedNoun::KeyMapping(row.id("noun_id")?),
         "subscription" => ChangedNoun::Subscription(row.id("noun_id")?),
+        "blocking_condition" => ChangedNoun::BlockingCondition(row.id("noun_id")?),
+        "revocation" => ChangedNoun::Revocation(row.id("noun_id")?),
         _ => return Err(row.corrupt("noun")),
     };
     Ok((SnapshotRevision(row.integer("revision")?), noun))

@@ -17,12 +17,14 @@ use crate::access_token::AccessTokens;
 use crate::api::Apis;
 use crate::application::Applications;
 use crate::audit::AuditLog;
+use crate::blocking_condition::BlockingConditions;
 use crate::error::StoreError;
 use crate::key_manager::KeyManagers;
 use crate::key_mapping::KeyMappings;
 use crate::oauth_client::OAuthClients;
 use crate::provisioning::ProvisioningJobs;
 use crate::revision::Revisions;
+use crate::revocation::Revocations;
 use crate::seal::Seal;
 use crate::snapshot_change::SnapshotChanges;
 use crate::subscription::Subscriptions;
@@ -238,6 +240,10 @@ impl Tx for SqlTx {
         self
     }
 
+    fn blocking_conditions(&mut self) -> &mut dyn BlockingConditions {
+        self
+    }
+
     fn key_managers(&mut self) -> &mut dyn KeyManagers {
         self
     }
@@ -255,6 +261,10 @@ impl Tx for SqlTx {
     }
 
     fn revisions(&mut self) -> &mut dyn Revisions {
+        self
+    }
+
+    fn revocations(&mut self) -> &mut dyn Revocations {
         self
     }
 

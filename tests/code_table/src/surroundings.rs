@@ -5,14 +5,17 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use domain::api::{ApiEndpoints, KeyManagerSelection, Operation, Verb};
+use domain::blocking_condition::BlockedSubject;
 use domain::certificate::Certificates;
 use domain::cors::{AllowedOrigins, CorsPolicy};
 use domain::key_manager::{TokenType, TokenValidation};
 use domain::key_mapping::KeyType;
 use domain::mediation::{HeaderEdit, Mediation};
+use domain::revocation::RevokedSubject;
 use domain::snapshot::{
-    ApiEntry, ApplicationEntry, KeyManagerEntry, KeyMappingEntry, SnapshotChange, SnapshotRevision,
-    SnapshotUpdate, SubscriptionEntry, ValidationMethod,
+    ApiEntry, ApplicationEntry, BlockingConditionEntry, KeyManagerEntry, KeyMappingEntry,
+    RevocationEntry, SnapshotChange, SnapshotRevision, SnapshotUpdate, SubscriptionEntry,
+    ValidationMethod,
 };
 use domain::subscription::SubscriptionStatus;
 use domain::token_profile::{AudienceRule, SignatureAlgorithm, TokenProfile};
@@ -85,9 +88,11 @@ impl Surroundings {
     pub fn snapshot(&self) -> SnapshotUpdate {
         let mut changes = self.key_managers();
         changes.extend(applications());
+        changes.extend(blocking_conditions());
+        changes.extend(revocations());
         for api in self.apis() {
             if let Some((status, plan)) = api.subscription {
-                for (application, offset) in [(1, 0), (2, 50)] {
+                for (application, offset) in [(1, 0), (2, 50), (3, 100), (4, 150)] {
                     changes.push(SnapshotChange::PutSubscription(SubscriptionEntry {
                         id: id(500 + api.number + offset),
                         application_id: id(application),
@@ -159,6 +164,8 @@ impl Surroundings {
                 fault: Vec::new(),
             };
         });
+        api("condemned", ordinary, &|_| {});
+        api("partly", ordinary, &|_| {});
         for (name, endpoint) in [
             // Nothing listens on the lowest port of loopback.
             ("unreachable", &url(([127, 0, 0, 1], 1).into(), "")),
@@ -259,10 +266,16 @@ impl Surroundings {
     }
 }
 
-/// `weather` has a production key and a sandbox key, `slow` may call ten times a minute.
+/// `weather` has a production key and a sandbox key, `slow` may call ten times a minute, `condemned` is blocked, and
+/// of `leaked` the tokens are revoked.
 fn applications() -> Vec<SnapshotChange> {
     let mut changes = Vec::new();
-    for (number, name, policy) in [(1, "weather", "Unlimited"), (2, "slow", "10PerMin")] {
+    for (number, name, policy) in [
+        (1, "weather", "Unlimited"),
+        (2, "slow", "10PerMin"),
+        (3, "condemned", "Unlimited"),
+        (4, "leaked", "Unlimited"),
+    ] {
         changes.push(SnapshotChange::PutApplication(Arc::new(ApplicationEntry {
             id: id(number),
             name: name.to_owned(),
@@ -275,6 +288,8 @@ fn applications() -> Vec<SnapshotChange> {
         (301, 1, CLIENT, KeyType::Production),
         (302, 1, "sandbox-client", KeyType::Sandbox),
         (303, 2, "slow-client", KeyType::Production),
+        (304, 3, "condemned-client", KeyType::Production),
+        (305, 4, "leaked-client", KeyType::Production),
     ] {
         changes.push(SnapshotChange::PutKeyMapping(KeyMappingEntry {
             id: id(number),
@@ -285,6 +300,58 @@ fn applications() -> Vec<SnapshotChange> {
         }));
     }
     changes
+}
+
+/// 203.0.113.66 is a documentation address: whoever may say so calls from there.
+fn blocking_conditions() -> Vec<SnapshotChange> {
+    let subjects = [
+        BlockedSubject::Api("/condemned/1.0.0".to_owned()),
+        BlockedSubject::ip([203, 0, 113, 66].into(), false),
+        BlockedSubject::Application {
+            owner: "ann".to_owned(),
+            name: "condemned".to_owned(),
+        },
+        BlockedSubject::User("mallory@example.com".to_owned()),
+        BlockedSubject::Subscription {
+            context: "/partly".to_owned(),
+            version: "1.0.0".to_owned(),
+            application: "ann-weather".to_owned(),
+        },
+    ];
+    (700..)
+        .zip(subjects)
+        .map(|(number, subject)| {
+            let id = id(number);
+            SnapshotChange::PutBlockingCondition(BlockingConditionEntry { id, subject })
+        })
+        .collect()
+}
+
+/// Of the client those that were issued before September 2001: whatever the data plane's time, that lies behind it.
+fn revocations() -> Vec<SnapshotChange> {
+    let key_manager_id = id(201);
+    let subjects = [
+        RevokedSubject::TokenId {
+            key_manager_id,
+            token_id: "revoked".to_owned(),
+        },
+        RevokedSubject::ConsumerKey {
+            key_manager_id,
+            consumer_key: "leaked-client".to_owned(),
+            issued_before: jiff::Timestamp::from_second(1_000_000_000)
+                .expect("the year 2001 is within the calendar"),
+        },
+    ];
+    (800..)
+        .zip(subjects)
+        .map(|(number, subject)| {
+            SnapshotChange::PutRevocation(RevocationEntry {
+                id: id(number),
+                subject,
+                expires_at: None,
+            })
+        })
+        .collect()
 }
 
 fn operation(verb: Verb, target: &str, scopes: &[&str]) -> Operation {

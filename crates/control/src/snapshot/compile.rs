@@ -5,12 +5,17 @@ use std::sync::Arc;
 use connectors::registry::Registry;
 use domain::api::{Api, Deployment, LifecycleState, Revision};
 use domain::application::{Application, ApplicationStatus};
-use domain::id::{ApiId, ApplicationId, KeyManagerId, KeyMappingId, SubscriptionId};
+use domain::blocking_condition::BlockingCondition;
+use domain::id::{
+    ApiId, ApplicationId, BlockingConditionId, KeyManagerId, KeyMappingId, RevocationId,
+    SubscriptionId,
+};
 use domain::key_manager::KeyManager;
 use domain::key_mapping::KeyMapping;
+use domain::revocation::Revocation;
 use domain::snapshot::{
-    ApiEntry, ApplicationEntry, KeyManagerEntry, KeyMappingEntry, SnapshotChange,
-    SubscriptionEntry, ValidationMethod,
+    ApiEntry, ApplicationEntry, BlockingConditionEntry, KeyManagerEntry, KeyMappingEntry,
+    RevocationEntry, SnapshotChange, SubscriptionEntry, ValidationMethod,
 };
 use domain::subscription::Subscription;
 use store::Tx;
@@ -50,6 +55,10 @@ impl Compiler<'_> {
                 ChangedNoun::Subscription(id) => {
                     subscription(id, tx.subscriptions().find(id).await?.as_ref())
                 }
+                ChangedNoun::BlockingCondition(id) => {
+                    blocking_condition(id, tx.blocking_conditions().find(id).await?)
+                }
+                ChangedNoun::Revocation(id) => revocation(id, tx.revocations().find(id).await?),
             });
         }
         Ok(changes)
@@ -94,6 +103,23 @@ impl Compiler<'_> {
             );
             after = batch.last().map(|last| last.id);
             if batch.len() < BATCH as usize {
+                break;
+            }
+        }
+        for found in tx.blocking_conditions().list().await? {
+            changes.push(blocking_condition(found.id, Some(found)));
+        }
+        let mut after = None;
+        loop {
+            let batch = tx.revocations().scan(after, BATCH).await?;
+            let length = batch.len();
+            after = batch.last().map(|last| last.id);
+            changes.extend(
+                batch
+                    .into_iter()
+                    .map(|found| revocation(found.id, Some(found))),
+            );
+            if length < BATCH as usize {
                 break;
             }
         }
@@ -234,6 +260,28 @@ fn subscription(id: SubscriptionId, found: Option<&Subscription>) -> SnapshotCha
     })
 }
 
+fn blocking_condition(id: BlockingConditionId, found: Option<BlockingCondition>) -> SnapshotChange {
+    match found {
+        Some(condition) if condition.enabled => {
+            SnapshotChange::PutBlockingCondition(BlockingConditionEntry {
+                id,
+                subject: condition.subject,
+            })
+        }
+        _ => SnapshotChange::RemoveBlockingCondition(id),
+    }
+}
+
+fn revocation(id: RevocationId, found: Option<Revocation>) -> SnapshotChange {
+    found.map_or(SnapshotChange::RemoveRevocation(id), |revocation| {
+        SnapshotChange::PutRevocation(RevocationEntry {
+            id,
+            subject: revocation.subject,
+            expires_at: revocation.expires_at,
+        })
+    })
+}
+
 /// A whole snapshot begins from nothing: there is nothing to remove.
 const fn is_put(change: &SnapshotChange) -> bool {
     matches!(
@@ -243,5 +291,7 @@ const fn is_put(change: &SnapshotChange) -> bool {
             | SnapshotChange::PutApplication(_)
             | SnapshotChange::PutKeyMapping(_)
             | SnapshotChange::PutSubscription(_)
+            | SnapshotChange::PutBlockingCondition(_)
+            | SnapshotChange::PutRevocation(_)
     )
 }

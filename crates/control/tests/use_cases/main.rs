@@ -8,6 +8,8 @@ mod application;
 #[cfg(test)]
 mod audit;
 #[cfg(test)]
+mod blocking_condition;
+#[cfg(test)]
 mod concurrency;
 #[cfg(test)]
 mod database;
@@ -23,6 +25,8 @@ mod key_manager;
 mod key_mapping;
 #[cfg(test)]
 mod provisioning;
+#[cfg(test)]
+mod revocation;
 #[cfg(test)]
 mod snapshot;
 #[cfg(test)]

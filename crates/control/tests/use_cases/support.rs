@@ -13,7 +13,7 @@ use domain::application::{Application, ApplicationSettings};
 use domain::user::Actor;
 use domain::{Clock, Random, SecretString};
 use jiff::{SignedDuration, Timestamp};
-use store::SealingKey;
+use store::{SealingKey, Store};
 
 use crate::database::TestDatabase;
 
@@ -39,6 +39,8 @@ pub(crate) const PIZZA: &str = r#"{
 pub(crate) struct World {
     pub(crate) control: Control,
     pub(crate) clock: Arc<TurnedClock>,
+    /// For what would take a use-case too long.
+    pub(crate) store: Arc<dyn Store>,
     _database: TestDatabase,
 }
 
@@ -56,7 +58,7 @@ impl World {
         .await
         .unwrap();
         let control = Control::new(Dependencies {
-            store,
+            store: Arc::clone(&store),
             connector_types: Arc::new(Registry::standard()),
             environment: ConnectorEnvironment {
                 http: OutboundHttp::new(OutboundHttpConfig::default()).unwrap(),
@@ -68,6 +70,7 @@ impl World {
         Self {
             control,
             clock,
+            store,
             _database: database,
         }
     }

@@ -50,6 +50,7 @@ pub(super) fn is_admitted(token: &[u8]) -> bool {
         path: "/orders/1.0.0/items",
         headers: &headers,
         certificate: None,
+        client: None,
     };
     let deciding = pin!(ENGINE.0.decide(&parts));
     match deciding.poll(&mut Context::from_waker(Waker::noop())) {

@@ -2,7 +2,7 @@
 //! never a query. Who samples the request is told the same as a span.
 
 use std::cell::Cell;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -28,7 +28,9 @@ pub(crate) struct AccessRecord {
     engine: Arc<Engine>,
     pub(super) method: Method,
     pub(super) path: String,
-    pub(super) client: Peer,
+    pub(super) peer: Peer,
+    /// The peer, or whom trusted proxies name.
+    client: IpAddr,
     pub(super) request_id: HeaderValue,
     pub(super) status: StatusCode,
     pub(super) reason: Option<Reason>,
@@ -48,7 +50,8 @@ impl AccessRecord {
         engine: &Arc<Engine>,
         method: Method,
         path: String,
-        client: Peer,
+        peer: Peer,
+        client: IpAddr,
         request_id: HeaderValue,
     ) -> Self {
         engine.requests_in_progress.fetch_add(1, Ordering::Relaxed);
@@ -56,6 +59,7 @@ impl AccessRecord {
             engine: Arc::clone(engine),
             method,
             path,
+            peer,
             client,
             request_id,
             status: StatusCode::OK,
@@ -131,7 +135,7 @@ impl AccessRecord {
             method: self.method.as_str(),
             path: &self.path,
             status,
-            client_address: self.client.address.ip(),
+            client_address: self.client,
             request_id: self.request_id.to_str().unwrap_or_default(),
             trace_id: self.trace.trace_id.map(Shown),
             api_name: api.map(|api| api.name.as_str()),
@@ -146,6 +150,13 @@ impl AccessRecord {
             upstream_us: self.upstream_time.map(microseconds),
             total_us: microseconds(total),
         }
+    }
+
+    /// Which port a client has behind a proxy nobody knows.
+    fn client_and_port(&self) -> SocketAddr {
+        let peer = self.peer.address;
+        let is_peer = self.client == peer.ip().to_canonical();
+        SocketAddr::new(self.client, if is_peer { peer.port() } else { 0 })
     }
 
     fn application_id(&self) -> Option<ApplicationId> {
@@ -175,9 +186,9 @@ impl AccessRecord {
             route: self.engine.route_of(&self.method, &self.path),
             method: self.method.clone(),
             path: std::mem::take(&mut self.path),
-            is_tls: self.client.is_tls,
+            is_tls: self.peer.is_tls,
             version: sampled.version,
-            client: self.client.address,
+            client: self.client_and_port(),
             request_id: self.request_id.to_str().unwrap_or_default().to_owned(),
             status,
             reason: self.reason.map(Reason::as_str),

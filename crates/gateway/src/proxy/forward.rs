@@ -14,6 +14,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::access_log::AccessRecord;
 use super::body::{BodyProgress, RequestBody, ResponseBody};
+use super::client_address::{client_address, forwarded_policy};
 use super::connection::Peer;
 use super::headers::{Origin, X_REQUEST_ID, asks_for_websocket, for_upstream, remove_hop_by_hop};
 use super::pool::{ConnectError, Lease};
@@ -33,11 +34,14 @@ pub(super) async fn handle(
     peer: Peer,
 ) -> Response<ResponseBody> {
     let request_id = worker.request_ids.of(request.headers().get(X_REQUEST_ID));
+    let trusted = &worker.engine.config.trusted_proxies;
+    let client = client_address(peer.address.ip(), request.headers(), trusted);
     let mut record = Box::new(AccessRecord::begin(
         &worker.engine,
         request.method().clone(),
         request.uri().path().to_owned(),
         peer,
+        client,
         request_id,
     ));
     record.trace = RequestTrace::begin(
@@ -52,6 +56,7 @@ pub(super) async fn handle(
         path: request.uri().path(),
         headers: request.headers(),
         certificate: peer.certificate.as_ref(),
+        client: Some(client),
     };
     let admission = match worker.engine.decide(&parts).await {
         Ok(admission) => admission,
@@ -130,10 +135,10 @@ async fn forward(
     let host = head.headers.get(HOST).cloned().or(named);
     head.uri = uri(&upstream, &admission.rest_of_path, head.uri.query())?;
     let origin = Origin {
-        client: record.client.address,
-        is_tls: record.client.is_tls,
+        client: record.peer.address,
+        is_tls: record.peer.is_tls,
         host,
-        policy: config.forwarded,
+        policy: forwarded_policy(config, record.peer.address.ip(), &mut head.headers),
         request_id: &record.request_id,
     };
     let header = &admission.api.entry.authorization_header;

@@ -16,6 +16,8 @@ pub(super) struct Class {
 pub(super) enum Form {
     /// `{code, message, description}`.
     Authentication,
+    /// `{code, message, description}`; the hint is the description.
+    Plain,
     /// `{code, type, message, description}`; the hint is the description.
     Status(&'static str),
     /// `{code, message, description, nextAccessTime}`.
@@ -70,6 +72,14 @@ pub(super) static API_LIMIT: Class = throttled("900800");
 pub(super) static RESOURCE_LIMIT: Class = throttled("900802");
 pub(super) static APPLICATION_LIMIT: Class = throttled("900803");
 pub(super) static SUBSCRIPTION_LIMIT: Class = throttled("900804");
+
+pub(super) static REQUEST_BLOCKED: Class = Class {
+    code: "900805",
+    status: StatusCode::FORBIDDEN,
+    message: "Message blocked",
+    hint: Some("You have been blocked from accessing the resource"),
+    form: Form::Plain,
+};
 
 const REPORT: &str = "Status report";
 

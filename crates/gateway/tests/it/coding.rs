@@ -7,7 +7,7 @@ use std::time::Duration;
 use code_table::row::{CodeTable, Side};
 use code_table::run::{DataPlane, run};
 use code_table::surroundings::Surroundings;
-use gateway::{Gateway, GatewayConfig, GatewayDependencies, Reason, Timeouts};
+use gateway::{Gateway, GatewayConfig, GatewayDependencies, Reason, Timeouts, TrustedProxies};
 
 use crate::support::introspection::Introspection;
 use crate::support::provider::OverHttp;
@@ -56,6 +56,11 @@ async fn every_failure_on_the_way_is_answered_as_the_table_says() {
             response_head: Duration::from_secs(2),
             body_idle: Duration::from_millis(200),
             ..Timeouts::default()
+        },
+        // Rows say for themselves from where they come.
+        trusted_proxies: TrustedProxies {
+            networks: vec!["127.0.0.0/8".parse().expect("a network")],
+            ..TrustedProxies::default()
         },
         ..test_config()
     };

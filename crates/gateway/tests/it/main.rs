@@ -1,6 +1,7 @@
 //! The gateway over its public face: real sockets, real signatures, a clock that the test holds.
 
 mod authorization;
+mod blocking;
 mod browsing;
 mod certificate_binding;
 mod coding;
@@ -13,6 +14,7 @@ mod limiting;
 mod measuring;
 mod mediating;
 mod proxying;
+mod revoking;
 mod support;
 mod token_refusal;
 mod tokens;

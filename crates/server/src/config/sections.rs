@@ -108,6 +108,10 @@ pub(crate) struct Gateway {
     pub(crate) timeouts: Timeouts,
     pub(crate) limits: Limits,
     pub(crate) key_sets: KeySets,
+    /// Networks (CIDR) of the proxies before this gateway whose word about the client's address is taken.
+    pub(crate) trusted_proxies: Vec<String>,
+    /// The header in which they name it.
+    pub(crate) client_address_header: ClientAddressHeader,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -115,6 +119,13 @@ pub(crate) struct Gateway {
 pub(crate) enum ClientCertificatesSetting {
     Off,
     Ask,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum ClientAddressHeader {
+    XForwardedFor,
+    Forwarded,
 }
 
 #[derive(Clone, Serialize, Deserialize)]
@@ -233,6 +244,8 @@ impl Default for Gateway {
             timeouts: Timeouts::default(),
             limits: Limits::default(),
             key_sets: KeySets::default(),
+            trusted_proxies: Vec::new(),
+            client_address_header: ClientAddressHeader::XForwardedFor,
         }
     }
 }

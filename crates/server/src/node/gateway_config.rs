@@ -8,12 +8,13 @@ use std::path::Path;
 use std::time::Duration;
 
 use gateway::{
-    AccessLogMode, AccessLogPolicy, ForwardedPolicy, GatewayConfig, IntrospectionConfig,
-    KeySetConfig, Limits, Timeouts, TlsIdentity,
+    AccessLogMode, AccessLogPolicy, ForwardedHeader, ForwardedPolicy, GatewayConfig,
+    IntrospectionConfig, KeySetConfig, Limits, Timeouts, TlsIdentity, TrustedProxies,
 };
 
 use crate::config::{
-    AccessLogSetting, ClientCertificatesSetting, Config, ForwardedSetting, GatewaySettings,
+    AccessLogSetting, ClientAddressHeader, ClientCertificatesSetting, Config, ForwardedSetting,
+    GatewaySettings,
 };
 
 /// No bundle of certification authorities is that long.
@@ -65,6 +66,7 @@ pub(super) fn gateway_config(
             ..defaults.introspection
         },
         client_certificates: client_certificates(settings)?,
+        trusted_proxies: trusted_proxies(settings)?,
         clock_leeway: seconds(settings.clock_leeway_seconds),
         token_cache_bytes: settings.token_cache_bytes,
         forwarded: match settings.forwarded {
@@ -112,6 +114,23 @@ fn client_certificates(settings: &GatewaySettings) -> Result<gateway::ClientCert
         ClientCertificatesSetting::Ask => {
             gateway::ClientCertificates::SignedBy(crate::tls::read(authorities)?)
         }
+    })
+}
+
+pub(crate) fn trusted_proxies(settings: &GatewaySettings) -> Result<TrustedProxies, String> {
+    let networks = settings.trusted_proxies.iter().map(|network| {
+        // A single address is a network of one.
+        let address = network.parse::<std::net::IpAddr>().map(Into::into);
+        address.or_else(|_| network.parse()).map_err(|_| {
+            format!("gateway.trusted_proxies: {network:?} is not a network such as 10.0.0.0/8")
+        })
+    });
+    Ok(TrustedProxies {
+        networks: networks.collect::<Result<_, _>>()?,
+        header: match settings.client_address_header {
+            ClientAddressHeader::XForwardedFor => ForwardedHeader::XForwardedFor,
+            ClientAddressHeader::Forwarded => ForwardedHeader::Forwarded,
+        },
     })
 }
 

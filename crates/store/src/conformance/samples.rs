@@ -9,11 +9,12 @@ use domain::api::{
 };
 use domain::application::{Application, ApplicationSettings, ApplicationStatus};
 use domain::audit::AuditEntry;
+use domain::blocking_condition::{BlockedSubject, BlockingCondition};
 use domain::certificate::Certificates;
 use domain::cors::{AllowedOrigins, CorsPolicy};
 use domain::id::{
-    ApiId, ApplicationId, AuditEntryId, JobId, KeyManagerId, KeyMappingId, OAuthClientId,
-    RevisionId, SubscriptionId, UserId,
+    ApiId, ApplicationId, AuditEntryId, BlockingConditionId, JobId, KeyManagerId, KeyMappingId,
+    OAuthClientId, RevisionId, RevocationId, SubscriptionId, UserId,
 };
 use domain::key_manager::{
     Capabilities, ClaimMapping, Endpoints, KeyManager, KeyManagerSettings, Permissions, TokenType,
@@ -24,6 +25,7 @@ use domain::mediation::{HeaderEdit, Mediation};
 use domain::oauth_client::OAuthClient;
 use domain::provider_failure::{FailureClass, ProviderFailure};
 use domain::provisioning::{JobKind, JobState, ProvisioningJob};
+use domain::revocation::{Revocation, RevokedSubject};
 use domain::subscription::{Subscription, SubscriptionStatus};
 use domain::user::{AccessTokenGrant, User};
 use domain::{Clock, Random, SecretString};
@@ -315,6 +317,28 @@ impl Samples {
             subject_kind: subject_kind.to_owned(),
             subject_id: subject_id.to_owned(),
             details: json!({"name": "weather", "enabled": true}),
+        }
+    }
+
+    pub(super) fn blocking_condition(&self, subject: BlockedSubject) -> BlockingCondition {
+        let created_at = self.clock.now();
+        BlockingCondition {
+            id: BlockingConditionId::generate(&self.clock, &self.random),
+            subject,
+            enabled: true,
+            created_at,
+            updated_at: created_at,
+            version: 1,
+        }
+    }
+
+    pub(super) fn revocation(&self, subject: RevokedSubject) -> Revocation {
+        Revocation {
+            id: RevocationId::generate(&self.clock, &self.random),
+            subject,
+            expires_at: Some(self.clock.now() + SignedDuration::from_hours(1)),
+            created_by: "ada".to_owned(),
+            created_at: self.clock.now(),
         }
     }
 

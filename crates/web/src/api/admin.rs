@@ -1,6 +1,7 @@
 //! The admin API: key managers, connector descriptors, roles, the audit log and provisioning jobs.
 
 mod audit;
+mod blocking_condition;
 mod connection;
 mod job;
 mod key_manager;
@@ -8,6 +9,7 @@ mod key_manager_body;
 mod key_manager_endpoints;
 mod key_manager_parts;
 mod key_manager_usage;
+pub(crate) mod revocation;
 mod role;
 mod settings;
 
@@ -35,4 +37,18 @@ pub(super) fn routes(router: OpenApiRouter<Control>) -> OpenApiRouter<Control> {
         .routes(routes!(role::check_role))
         .routes(routes!(audit::list_audit_entries))
         .routes(routes!(job::list_jobs))
+        .routes(routes!(
+            blocking_condition::list_deny_policies,
+            blocking_condition::create_deny_policy
+        ))
+        .routes(routes!(
+            blocking_condition::get_deny_policy,
+            blocking_condition::update_deny_policy,
+            blocking_condition::delete_deny_policy
+        ))
+        .routes(routes!(
+            revocation::list_revocations,
+            revocation::create_revocation
+        ))
+        .routes(routes!(revocation::delete_revocation))
 }

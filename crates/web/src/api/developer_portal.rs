@@ -39,6 +39,7 @@ pub(super) fn routes(router: OpenApiRouter<Control>) -> OpenApiRouter<Control> {
             application_key::delete_key
         ))
         .routes(routes!(application_key::regenerate_secret))
+        .routes(routes!(application_key::revoke_tokens))
         .routes(routes!(application_key::clean_up_key))
         .routes(routes!(application_key::list_steps))
         .routes(routes!(token::generate_token))

@@ -20,6 +20,7 @@ use super::application_key_body::{
     ApplicationKeyMappingRequest, ApplicationKeyReGenerateResponse, ApplicationKeyUpdateRequest,
     ApplicationToken,
 };
+use crate::api::admin::revocation::RevocationBody;
 use crate::json::Json;
 use crate::paging::count;
 use crate::problem::{ErrorBody, Problem, describe};
@@ -270,6 +271,31 @@ pub(super) async fn regenerate_secret(
         consumer_key: mapping.consumer_key,
         consumer_secret: secret.expose_secret().to_owned(),
     }))
+}
+
+/// Ends all access tokens that were issued to these keys until now: what to do after a secret leaked, together with a
+/// new secret (an addition to WSO2's contract). Gateways refuse them within a second.
+#[utoipa::path(
+    post, path = "/applications/{applicationId}/oauth-keys/{keyMappingId}/revoke-tokens",
+    tag = "Application Keys",
+    params(("applicationId" = String, Path), ("keyMappingId" = String, Path)),
+    security(("OAuth2Security" = ["apim:subscribe", "apim:app_manage"])),
+    responses(
+        (status = 200, body = RevocationBody), (status = 400, body = ErrorBody),
+        (status = 404, body = ErrorBody)
+    )
+)]
+pub(super) async fn revoke_tokens(
+    State(control): State<Control>,
+    Extension(actor): Extension<Actor>,
+    Path(path): Path<(String, String)>,
+) -> Result<Json<RevocationBody>, Problem> {
+    let (application, id) = identifiers(&path)?;
+    let view = control
+        .revocations()
+        .create_for_key(&actor, application, id)
+        .await?;
+    Ok(Json(RevocationBody::from(view)))
 }
 
 /// Removes keys whose creation failed or hangs, with whatever was made at the key manager.
