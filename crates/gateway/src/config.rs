@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use domain::cors::CorsPolicy;
 use ipnet::IpNet;
+use url::Url;
 
 use crate::access_log::AccessLogPolicy;
 
@@ -19,8 +20,10 @@ pub struct GatewayConfig {
     pub workers: Option<usize>,
     /// Where key sets survive a restart; `None` keeps them in memory only.
     pub key_set_folder: Option<PathBuf>,
-    /// Certificate authorities (PEM) that upstreams may use beside the system's.
-    pub upstream_authorities: Option<String>,
+    pub upstream_tls: UpstreamTls,
+    /// Scheme, host and port (`http://…`) of upstreams that speak HTTP/2 without being asked (RFC 9113 section 3.3).
+    pub http2_upstreams: Vec<Url>,
+    pub endpoint_health: EndpointHealth,
     pub timeouts: Timeouts,
     pub limits: Limits,
     pub key_sets: KeySetConfig,
@@ -45,6 +48,26 @@ pub struct TlsIdentity {
     pub private_key: domain::SecretString,
 }
 
+/// Whom the gateway believes as an upstream, and who it is to them.
+#[derive(Clone, Debug, Default)]
+pub struct UpstreamTls {
+    /// Certificate authorities (PEM) beside the system's.
+    pub authorities: Option<String>,
+    /// For upstreams that ask for a client certificate.
+    pub identity: Option<TlsIdentity>,
+}
+
+/// When an endpoint of several rests, and for how long.
+#[derive(Clone, Debug)]
+pub struct EndpointHealth {
+    /// Answers of status 500 and more, broken ones, and time-outs, in a row. No connection counts as all of them.
+    pub bad_answers: u32,
+    /// The first rest; the next ones double …
+    pub rest: Duration,
+    /// … up to this.
+    pub longest_rest: Duration,
+}
+
 #[derive(Clone, Debug)]
 pub struct Timeouts {
     /// For a client to send a whole request head.
@@ -55,9 +78,13 @@ pub struct Timeouts {
     pub response_head: Duration,
     /// Without a byte of a body in either direction, a client that does not read included.
     pub body_idle: Duration,
+    /// For a whole request, from its head to the last byte of the answer; WebSockets are not bound by it.
+    pub total: Duration,
+    /// A WebSocket without a byte in either direction is closed after this.
+    pub tunnel_idle: Duration,
     /// An unused connection to an upstream is closed after this.
     pub pool_idle: Duration,
-    /// For accepted requests to finish at shutdown.
+    /// For accepted requests to finish, and WebSockets to end, at shutdown.
     pub drain: Duration,
 }
 
@@ -75,8 +102,10 @@ pub struct Limits {
     pub connections: usize,
     /// Unused connections kept for an upstream, a worker.
     pub idle_upstream_connections: usize,
-    /// HTTP/2 streams of one connection.
+    /// HTTP/2 streams of one connection of a client.
     pub concurrent_streams: u32,
+    /// HTTP/2 streams of one connection to an upstream; then another is opened.
+    pub upstream_streams: usize,
 }
 
 /// How key sets are kept fresh. The defaults are Microsoft's rules for key rollover.
@@ -165,7 +194,9 @@ impl Default for GatewayConfig {
             tls: None,
             workers: None,
             key_set_folder: None,
-            upstream_authorities: None,
+            upstream_tls: UpstreamTls::default(),
+            http2_upstreams: Vec::new(),
+            endpoint_health: EndpointHealth::default(),
             timeouts: Timeouts::default(),
             limits: Limits::default(),
             key_sets: KeySetConfig::default(),
@@ -181,6 +212,16 @@ impl Default for GatewayConfig {
     }
 }
 
+impl Default for EndpointHealth {
+    fn default() -> Self {
+        Self {
+            bad_answers: 5,
+            rest: Duration::from_secs(5),
+            longest_rest: Duration::from_mins(2),
+        }
+    }
+}
+
 impl Default for Timeouts {
     fn default() -> Self {
         Self {
@@ -188,6 +229,8 @@ impl Default for Timeouts {
             connect: Duration::from_secs(5),
             response_head: Duration::from_mins(1),
             body_idle: Duration::from_mins(1),
+            total: Duration::from_hours(1),
+            tunnel_idle: Duration::from_mins(15),
             pool_idle: Duration::from_secs(50),
             drain: Duration::from_secs(30),
         }
@@ -204,6 +247,7 @@ impl Default for Limits {
             connections: 10_000,
             idle_upstream_connections: 128,
             concurrent_streams: 128,
+            upstream_streams: 100,
         }
     }
 }

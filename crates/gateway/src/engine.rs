@@ -27,6 +27,7 @@ use crate::introspection::{Introspected, Introspections};
 use crate::key_set::{KeySets, seconds};
 use crate::limits::LimitTable;
 use crate::metrics::Metrics;
+use crate::origin::Origins;
 use crate::refusal::{Reason, Refusal};
 use crate::request_path::RequestPath;
 use crate::route::Route;
@@ -47,6 +48,7 @@ pub(crate) struct Engine {
     pub(crate) metrics: Metrics,
     key_sets: Arc<KeySets>,
     pub(crate) introspections: Arc<Introspections>,
+    pub(crate) origins: Origins,
     pub(crate) requests_in_progress: AtomicU64,
     pub(crate) access_log: Option<AccessLog>,
     tracing: Option<Tracing>,
@@ -87,6 +89,7 @@ impl Engine {
             metrics: Metrics::default(),
             key_sets,
             introspections,
+            origins: Origins::new(&config),
             requests_in_progress: AtomicU64::new(0),
             cors: config.cors.as_ref().map(Cors::compile),
             access_log,
@@ -100,7 +103,7 @@ impl Engine {
         let generation = self.generation.fetch_add(1, Ordering::AcqRel) + 1;
         let before = self.snapshot.load_full();
         let now = self.clock.now().as_second();
-        let after = before.after(update, &self.key_sets, generation, now)?;
+        let after = before.after(update, &self.key_sets, &self.origins, generation, now)?;
         self.snapshot.store(Arc::new(after));
         Ok(())
     }

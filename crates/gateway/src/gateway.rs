@@ -16,7 +16,7 @@ use tokio::sync::oneshot;
 
 use crate::access_log::AccessLog;
 use crate::blocking_condition::BlockingConditions;
-use crate::config::{GatewayConfig, TlsIdentity};
+use crate::config::{GatewayConfig, TlsIdentity, UpstreamTls};
 use crate::engine::Engine;
 use crate::explain::ExplainRequest;
 use crate::introspection::{Introspections, TokenIntrospector};
@@ -68,8 +68,8 @@ pub enum StartError {
     },
     #[error("the gateway's TLS certificate or key cannot be used")]
     Tls(#[source] TlsError),
-    #[error("the certificate authorities for upstreams cannot be used")]
-    UpstreamAuthorities(#[source] TlsError),
+    #[error("the certificate authorities or the client certificate for upstreams cannot be used")]
+    UpstreamTls(#[source] TlsError),
     #[error("a thread or its runtime cannot be started")]
     Thread(#[source] std::io::Error),
 }
@@ -143,7 +143,7 @@ impl Gateway {
         let proxy = Proxy::start(&engine).map_err(|error| match error {
             ProxyError::Listen(address, source) => StartError::Listen { address, source },
             ProxyError::Tls(error) => StartError::Tls(error),
-            ProxyError::UpstreamAuthorities(error) => StartError::UpstreamAuthorities(error),
+            ProxyError::UpstreamTls(error) => StartError::UpstreamTls(error),
             ProxyError::Thread(error) => StartError::Thread(error),
         })?;
         Ok(Self {
@@ -258,6 +258,7 @@ impl Gateway {
         let large = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
         let (introspections, introspections_failed) = self.engine.introspections.figures();
         let (hits, misses) = self.engine.cache().map_or((0, 0), TokenCache::lookups);
+        self.write_endpoint_metrics(text)?;
         for (name, help, value) in [
             (
                 "requests_in_progress",
@@ -379,6 +380,40 @@ impl Gateway {
             "1 while the last fetch failed.",
             &failing,
         )
+    }
+
+    /// Endpoints that ever failed; the others would be lines without news.
+    fn write_endpoint_metrics(&self, text: &mut String) -> std::fmt::Result {
+        let origins = self.engine.origins.all();
+        let figures: Vec<_> = origins
+            .iter()
+            .map(|origin| (origin.name.as_ref(), origin.health.figures()))
+            .filter(|(_, (failures, _))| *failures > 0)
+            .collect();
+        let labelled = |value: fn(u64, bool) -> i64| -> Vec<_> {
+            let values = figures.iter().map(|(name, (failures, rests))| {
+                (Some(("endpoint", *name)), value(*failures, *rests))
+            });
+            values.collect()
+        };
+        gauge(
+            text,
+            "claviger_gateway_endpoint_resting",
+            "1 while requests go to other endpoints instead.",
+            &labelled(|_, rests| i64::from(rests)),
+        )?;
+        gauge(
+            text,
+            "claviger_gateway_endpoint_failures",
+            "Bad answers and failed connections since the start.",
+            &labelled(|failures, _| i64::try_from(failures).unwrap_or(i64::MAX)),
+        )
+    }
+
+    /// Takes other authorities and another client certificate for upstreams; requests under way keep their
+    /// connections, new ones get new connections. An error leaves the old ones in use.
+    pub fn reload_upstream_tls(&self, settings: &UpstreamTls) -> Result<(), TlsError> {
+        self.proxy.reload_upstream_tls(settings)
     }
 
     /// Takes another certificate; connections that stand keep theirs. An error leaves the old one in use, also

@@ -26,6 +26,7 @@ mod key_set;
 mod limits;
 mod mediation;
 mod metrics;
+mod origin;
 mod proxy;
 mod refusal;
 mod request_path;
@@ -44,8 +45,8 @@ mod verify;
 
 pub use access_log::{AccessLogMode, AccessLogPolicy};
 pub use config::{
-    ClientCertificates, ForwardedHeader, ForwardedPolicy, GatewayConfig, IntrospectionConfig,
-    KeySetConfig, Limits, Timeouts, TlsIdentity, TrustedProxies,
+    ClientCertificates, EndpointHealth, ForwardedHeader, ForwardedPolicy, GatewayConfig,
+    IntrospectionConfig, KeySetConfig, Limits, Timeouts, TlsIdentity, TrustedProxies, UpstreamTls,
 };
 pub use explain::{ExplainRequest, ExplainTarget};
 pub use gateway::{Gateway, GatewayDependencies, GatewayStatus, KeyManagerKeys, StartError};

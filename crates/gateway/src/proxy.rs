@@ -5,11 +5,13 @@
 
 mod access_log;
 mod body;
+mod candidates;
 mod client_address;
 mod connection;
 mod forward;
 pub(crate) mod headers;
 mod pool;
+mod request_head;
 mod request_trace;
 mod tls;
 mod tunnel;
@@ -22,13 +24,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use arc_swap::ArcSwapOption;
-use rustls::{ClientConfig, ServerConfig};
+use hyper::rt::Executor;
+use rustls::ServerConfig;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::sync::{oneshot, watch};
+use tokio::task::spawn_local;
 
-use crate::config::{ClientCertificates, TlsIdentity};
+use crate::config::{ClientCertificates, TlsIdentity, UpstreamTls};
 use crate::engine::Engine;
 
+use tls::SharedUpstreamTls;
 pub use tls::TlsError;
 
 /// Connections that the system may keep before they are accepted, a worker.
@@ -38,6 +43,7 @@ pub(crate) struct Proxy {
     local_addr: SocketAddr,
     tls: Arc<ArcSwapOption<ServerConfig>>,
     client_certificates: ClientCertificates,
+    upstream_tls: Arc<SharedUpstreamTls>,
     stopping: watch::Sender<bool>,
     /// Empty once they were told to stop.
     workers: Mutex<Vec<WorkerThread>>,
@@ -52,7 +58,7 @@ struct WorkerThread {
 pub(crate) enum ProxyError {
     Listen(SocketAddr, io::Error),
     Tls(TlsError),
-    UpstreamAuthorities(TlsError),
+    UpstreamTls(TlsError),
     Thread(io::Error),
 }
 
@@ -64,6 +70,18 @@ pub(crate) struct Worker {
     pub(crate) stopping: watch::Receiver<bool>,
     pub(crate) request_ids: access_log::RequestIds,
     pub(crate) trace_ids: request_trace::TraceIds,
+    /// Connections of clients, WebSockets included.
+    pub(crate) open: Rc<connection::OpenConnections>,
+}
+
+/// Spawns on the worker's own thread.
+#[derive(Clone, Copy)]
+struct Here;
+
+impl<F: Future + 'static> Executor<F> for Here {
+    fn execute(&self, future: F) {
+        spawn_local(future);
+    }
 }
 
 impl Proxy {
@@ -75,8 +93,9 @@ impl Proxy {
             .map(|identity| tls::server_config(identity, &clients))
             .transpose();
         let tls = Arc::new(ArcSwapOption::new(identity.map_err(ProxyError::Tls)?));
-        let upstream_tls = tls::client_config(config.upstream_authorities.as_deref())
-            .map_err(ProxyError::UpstreamAuthorities)?;
+        let upstream_tls =
+            tls::upstream_clients(&config.upstream_tls).map_err(ProxyError::UpstreamTls)?;
+        let upstream_tls = Arc::new(SharedUpstreamTls::new(upstream_tls));
 
         let count = config
             .workers
@@ -94,11 +113,12 @@ impl Proxy {
             local_addr,
             tls,
             client_certificates: clients,
+            upstream_tls,
             stopping,
             workers: Mutex::default(),
         };
         for (index, listener) in listeners.into_iter().enumerate() {
-            let worker = proxy.spawn(engine, &upstream_tls, index, listener);
+            let worker = proxy.spawn(engine, index, listener);
             proxy.workers().push(worker.map_err(ProxyError::Thread)?);
         }
         Ok(proxy)
@@ -114,6 +134,11 @@ impl Proxy {
         }
         let config = tls::server_config(identity, &self.client_certificates)?;
         self.tls.store(Some(config));
+        Ok(())
+    }
+
+    pub(crate) fn reload_upstream_tls(&self, settings: &UpstreamTls) -> Result<(), TlsError> {
+        self.upstream_tls.store(tls::upstream_clients(settings)?);
         Ok(())
     }
 
@@ -133,7 +158,6 @@ impl Proxy {
     fn spawn(
         &self,
         engine: &Arc<Engine>,
-        upstream_tls: &Arc<ClientConfig>,
         index: usize,
         listener: TcpListener,
     ) -> io::Result<WorkerThread> {
@@ -141,7 +165,7 @@ impl Proxy {
             .enable_all()
             .build()?;
         let engine = Arc::clone(engine);
-        let upstream_tls = Arc::clone(upstream_tls);
+        let upstream_tls = Arc::clone(&self.upstream_tls);
         let tls = Arc::clone(&self.tls);
         let stopping = self.stopping.subscribe();
         let (end, ended) = oneshot::channel();
@@ -152,6 +176,7 @@ impl Proxy {
                     pool: pool::Pool::new(&engine.config, upstream_tls),
                     request_ids: access_log::RequestIds::new(engine.clock.now(), index),
                     trace_ids: request_trace::TraceIds::new(),
+                    open: Rc::default(),
                     engine,
                     tls,
                     stopping,

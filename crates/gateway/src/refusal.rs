@@ -138,10 +138,12 @@ reasons! {
     ApplicationLimit = "application_limit" => APPLICATION_LIMIT,
 
     RequestTooLarge = "request_too_large" => PAYLOAD_TOO_LARGE,
-    /// The client stopped sending its body.
+    /// The client stopped sending its body, or took longer than a whole request may.
     RequestTimeout = "request_timeout" => REQUEST_TIMEOUT,
     /// The client went away before its request was whole.
     RequestAborted = "request_aborted" => BAD_REQUEST,
+    /// No `Host`, several, or one that contradicts the request's target.
+    HostInvalid = "host_invalid" => BAD_REQUEST,
     UpstreamUnreachable = "upstream_unreachable" => BAD_GATEWAY,
     UpstreamBroken = "upstream_broken" => BAD_GATEWAY,
     UpstreamTimeout = "upstream_timeout" => GATEWAY_TIMEOUT,

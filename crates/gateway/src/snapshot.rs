@@ -22,6 +22,7 @@ use crate::cors::Cors;
 use crate::key_manager::KeyManager;
 use crate::key_set::KeySets;
 use crate::mediation::ApiEdits;
+use crate::origin::Origins;
 use crate::request_path::RequestPath;
 use crate::resource::ResourceTree;
 use crate::revocation::Revocations;
@@ -128,6 +129,7 @@ impl Snapshot {
         &self,
         update: SnapshotUpdate,
         key_sets: &KeySets,
+        origins: &Origins,
         generation: u64,
         now: i64,
     ) -> Result<Self, OutOfOrder> {
@@ -154,7 +156,7 @@ impl Snapshot {
                     next.key_managers.remove(&id);
                     key_managers_changed = true;
                 }
-                SnapshotChange::PutApi(entry) => next.put_api(entry),
+                SnapshotChange::PutApi(entry) => next.put_api(entry, origins),
                 SnapshotChange::RemoveApi(id) => next.remove_api(id),
                 SnapshotChange::PutApplication(entry) => {
                     next.applications.insert(entry.id, entry);
@@ -330,13 +332,13 @@ impl Snapshot {
         }
     }
 
-    fn put_api(&mut self, entry: Arc<ApiEntry>) {
+    fn put_api(&mut self, entry: Arc<ApiEntry>, origins: &Origins) {
         self.remove_api(entry.id);
         let base_path: Arc<str> = format!("{}/{}", entry.context, entry.version).into();
         let api = Arc::new(Api {
             resources: ResourceTree::compile(&entry.operations),
-            production: upstreams(&entry.endpoints.production),
-            sandbox: upstreams(&entry.endpoints.sandbox),
+            production: upstreams(&entry.endpoints.production, origins),
+            sandbox: upstreams(&entry.endpoints.sandbox, origins),
             turn: AtomicUsize::new(0),
             base_path: Arc::clone(&base_path),
             cors: entry.cors.as_ref().map(Cors::compile),
@@ -473,6 +475,8 @@ fn built_in_policies() -> HashMap<PolicyLevel, HashMap<String, Option<RequestLim
     .collect()
 }
 
-fn upstreams(urls: &[url::Url]) -> Vec<Arc<Upstream>> {
-    urls.iter().filter_map(Upstream::from_url).collect()
+fn upstreams(urls: &[url::Url], origins: &Origins) -> Vec<Arc<Upstream>> {
+    urls.iter()
+        .filter_map(|url| Upstream::from_url(url, origins))
+        .collect()
 }

@@ -56,14 +56,8 @@ impl DataPlane {
         let http =
             OutboundHttp::new(node::outbound(&config.outbound)?).map_err(|error| chain(&error))?;
         let monitoring = Bound::bind("monitoring", config.gateway.monitoring_listen, None).await?;
-        let (tls_watch, identity) = node::tls_identity(
-            "gateway",
-            &config.gateway.tls_certificate_file,
-            &config.gateway.tls_key_file,
-        )?
-        .unzip();
         let introspector = ControlIntrospector::new();
-        let gateway = node::start_gateway(config, identity, &clock, &http, &introspector)?;
+        let (gateway, tls_watch) = node::start_gateway(config, &clock, &http, &introspector)?;
         let has_snapshot = Arc::new(AtomicBool::new(false));
         let (shutdown, signal) = Shutdown::new();
         let monitored = Monitored {
@@ -84,9 +78,7 @@ impl DataPlane {
             carrying,
             monitoring.serve(monitoring::router(monitored), signal.clone()),
         ];
-        if let Some(watch) = tls_watch {
-            tasks.push(node::watch_gateway_tls(watch, &gateway, signal));
-        }
+        tasks.extend(tls_watch.run(&gateway, &signal));
         Ok(Self {
             gateway_url: node::public_gateway_url(config, &gateway),
             monitoring_url,

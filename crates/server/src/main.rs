@@ -6,6 +6,7 @@ mod config;
 mod data_plane;
 mod demo;
 mod file_version;
+mod gateway_tls;
 mod listener;
 mod node;
 mod sealing_key;

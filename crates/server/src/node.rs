@@ -1,7 +1,7 @@
 //! One running node: store, control plane, gateway, and what carries data between them.
 
 mod explainer;
-mod gateway_config;
+pub(crate) mod gateway_config;
 mod key_set_source;
 pub(crate) mod monitoring;
 pub(crate) mod snapshot_carrier;
@@ -34,9 +34,10 @@ use self::monitoring::Monitored;
 use self::snapshot_carrier::Carrier;
 use self::token_introspector::ControlIntrospector;
 use crate::config::{Config, Outbound, PrivateTargetsSetting};
+use crate::gateway_tls::{GatewayTls, GatewayTlsWatch};
 use crate::listener::{Bound, base_url};
 use crate::sealing_key;
-use crate::shutdown::{Shutdown, ShutdownSignal};
+use crate::shutdown::Shutdown;
 use crate::system::{SystemClock, SystemRandom};
 use crate::tls::{PemIdentity, SharedTls, TlsFiles, TlsWatch};
 
@@ -68,14 +69,8 @@ impl Node {
         .unzip();
         let tls = control_identity.as_ref().map(SharedTls::new).transpose()?;
         let bound = Bound::bind("control plane", config.control.listen, tls.clone()).await?;
-        let (gateway_watch, gateway_identity) = tls_identity(
-            "gateway",
-            &config.gateway.tls_certificate_file,
-            &config.gateway.tls_key_file,
-        )?
-        .unzip();
         let introspector = ControlIntrospector::new();
-        let gateway = start_gateway(config, gateway_identity, &clock, &http, &introspector)?;
+        let (gateway, gateway_tls) = start_gateway(config, &clock, &http, &introspector)?;
 
         let gateway_url = public_gateway_url(config, &gateway);
         let has_snapshot = Arc::new(AtomicBool::new(false));
@@ -124,9 +119,7 @@ impl Node {
             let apply = move |identity: &PemIdentity| tls.replace(identity);
             tasks.push(tokio::spawn(watch.run(apply, signal.clone())));
         }
-        if let Some(watch) = gateway_watch {
-            tasks.push(watch_gateway_tls(watch, &gateway, signal));
-        }
+        tasks.extend(gateway_tls.run(&gateway, &signal));
         let node = Self {
             control_url,
             gateway_url,
@@ -296,36 +289,14 @@ pub(crate) fn tls_identity(
     Ok(Some((watch, files.load()?)))
 }
 
-/// Hands the gateway each new certificate, until shutdown.
-pub(crate) fn watch_gateway_tls(
-    watch: TlsWatch,
-    gateway: &Arc<Gateway>,
-    signal: ShutdownSignal,
-) -> JoinHandle<()> {
-    let gateway = Arc::clone(gateway);
-    let apply = move |identity: &PemIdentity| {
-        gateway
-            .reload_tls(&gateway_tls(identity))
-            .map_err(|error| chain(&error))
-    };
-    tokio::spawn(watch.run(apply, signal))
-}
-
-fn gateway_tls(identity: &PemIdentity) -> gateway::TlsIdentity {
-    gateway::TlsIdentity {
-        certificate_chain: identity.certificate_chain.clone(),
-        private_key: identity.private_key.clone(),
-    }
-}
-
 pub(crate) fn start_gateway(
     config: &Config,
-    identity: Option<PemIdentity>,
     clock: &Arc<dyn Clock>,
     http: &OutboundHttp,
     introspector: &ControlIntrospector,
-) -> Result<Arc<Gateway>, String> {
-    let gateway_config = gateway_config(config, identity.as_ref().map(gateway_tls))?;
+) -> Result<(Arc<Gateway>, GatewayTlsWatch), String> {
+    let (tls, watch) = GatewayTls::load(&config.gateway)?;
+    let gateway_config = gateway_config(config, tls)?;
     let dependencies = GatewayDependencies {
         clock: Arc::clone(clock),
         key_set_source: Arc::new(OutboundKeySets(http.clone())),
@@ -333,9 +304,8 @@ pub(crate) fn start_gateway(
         access_log: access_log(config)?,
         tracing: None,
     };
-    Gateway::start(gateway_config, dependencies)
-        .map(Arc::new)
-        .map_err(|error| chain(&error))
+    let gateway = Gateway::start(gateway_config, dependencies).map_err(|error| chain(&error))?;
+    Ok((Arc::new(gateway), watch))
 }
 
 pub(crate) fn public_gateway_url(config: &Config, gateway: &Gateway) -> String {

@@ -153,7 +153,7 @@ impl TlsWatch {
     }
 }
 
-/// A small text file. An error names it.
+/// A small text file, at most 1 MiB. An error names it.
 pub(crate) fn read(file: &Path) -> Result<String, String> {
     let unusable = |error: std::io::Error| format!("cannot read {}: {error}", file.display());
     let mut text = String::new();

@@ -5,7 +5,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
+use http::header::HOST;
+use http::{HeaderValue, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full, combinators::BoxBody};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -46,8 +47,10 @@ pub fn full(bytes: impl Into<Bytes>) -> Body {
     Full::new(bytes.into()).boxed()
 }
 
-/// One request over one connection.
-pub async fn send(address: SocketAddr, request: Request<Body>) -> Result<Answer, hyper::Error> {
+/// One request over one connection. A `Host` is added where there is none.
+pub async fn send(address: SocketAddr, mut request: Request<Body>) -> Result<Answer, hyper::Error> {
+    let host = HeaderValue::from_static("gateway.example");
+    request.headers_mut().entry(HOST).or_insert(host);
     let stream = TcpStream::connect(address).await.expect("a connection");
     let (mut sender, connection) =
         hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;

@@ -37,7 +37,7 @@ pub(crate) struct AccessRecord {
     pub(super) api: Option<Arc<Api>>,
     pub(super) caller: Option<Caller>,
     pub(super) trace: RequestTrace,
-    begun: Instant,
+    pub(super) begun: Instant,
     /// From request sent to response head, and until when.
     pub(super) upstream_time: Option<Duration>,
     head_after: Option<Duration>,
@@ -172,8 +172,8 @@ impl AccessRecord {
             span_id: sampled.upstream_span_id,
             started_after: part.begun.saturating_duration_since(self.begun),
             duration: self.upstream_time.unwrap_or_else(|| part.begun.elapsed()),
-            host: part.upstream.host.clone(),
-            port: part.upstream.port,
+            host: part.upstream.origin.host.clone(),
+            port: part.upstream.origin.port,
             status: part.status,
         });
         tracing.sink.take(RequestSpan {

@@ -9,9 +9,10 @@ use std::time::Duration;
 
 use bytes::{Buf as _, Bytes};
 use hyper::body::{Body, Frame, Incoming, SizeHint};
-use tokio::time::{Instant, Sleep, sleep};
+use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::access_log::AccessRecord;
+use super::headers::clean_trailers;
 use super::pool::Lease;
 use crate::refusal::Reason;
 
@@ -22,6 +23,8 @@ pub(crate) enum BodyError {
     TooLarge,
     #[error("no byte of the body arrived in time")]
     Stalled,
+    #[error("the request took longer than a whole request may take")]
+    TotalTime,
     #[error("the sender of the body failed")]
     Sender(#[source] hyper::Error),
 }
@@ -35,7 +38,8 @@ pub(super) struct BodyProgress {
 
 /// The client's body on its way up.
 pub(crate) struct RequestBody {
-    incoming: Incoming,
+    /// `None`: there is nothing to send.
+    incoming: Option<Incoming>,
     room: u64,
     silence: Silence,
     progress: Rc<BodyProgress>,
@@ -57,9 +61,10 @@ pub(crate) struct UpstreamBody {
     record: Box<AccessRecord>,
 }
 
-/// How long a body may be silent. The clock runs only while we wait for the sender.
+/// How long a body may be silent, and when it must be over. The clock runs only while we wait for the sender.
 struct Silence {
     longest: Duration,
+    ends: Instant,
     timer: Option<Pin<Box<Sleep>>>,
 }
 
@@ -68,18 +73,29 @@ impl RequestBody {
         incoming: Incoming,
         most: u64,
         longest_silence: Duration,
+        ends: Instant,
     ) -> (Self, Rc<BodyProgress>) {
         let progress = Rc::new(BodyProgress {
             last_activity: Cell::new(Instant::now()),
             fault: Cell::new(None),
         });
         let body = Self {
-            incoming,
+            incoming: Some(incoming),
             room: most,
-            silence: Silence::new(longest_silence),
+            silence: Silence::new(longest_silence, ends),
             progress: Rc::clone(&progress),
         };
         (body, progress)
+    }
+
+    /// For a request without a body that is sent again.
+    pub(super) fn empty(progress: &Rc<BodyProgress>) -> Self {
+        Self {
+            incoming: None,
+            room: 0,
+            silence: Silence::new(Duration::ZERO, Instant::now()),
+            progress: Rc::clone(progress),
+        }
     }
 }
 
@@ -92,39 +108,61 @@ impl Body for RequestBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = &mut *self;
-        let Poll::Ready(frame) = Pin::new(&mut this.incoming).poll_frame(cx) else {
-            ready!(this.silence.poll(cx));
-            this.progress.fault.set(Some(Reason::RequestTimeout));
-            return Poll::Ready(Some(Err(BodyError::Stalled)));
+        let Some(incoming) = &mut this.incoming else {
+            return Poll::Ready(None);
+        };
+        let Poll::Ready(frame) = Pin::new(incoming).poll_frame(cx) else {
+            let error = ready!(this.silence.poll(cx));
+            return this.broken_off(error);
         };
         this.silence.end();
-        this.progress.last_activity.set(Instant::now());
+        let now = Instant::now();
+        if this.silence.ends <= now {
+            return this.broken_off(BodyError::TotalTime);
+        }
+        this.progress.last_activity.set(now);
         let frame = match frame {
             None => return Poll::Ready(None),
             Some(Err(error)) => {
-                this.progress.fault.set(Some(Reason::RequestAborted));
-                return Poll::Ready(Some(Err(BodyError::Sender(error))));
+                return this.broken_off(BodyError::Sender(error));
             }
-            Some(Ok(frame)) => frame,
+            Some(Ok(mut frame)) => {
+                if let Some(trailers) = frame.trailers_mut() {
+                    clean_trailers(trailers);
+                }
+                frame
+            }
         };
         let length = frame.data_ref().map_or(0, Bytes::remaining);
         let Some(room) = this
             .room
             .checked_sub(u64::try_from(length).unwrap_or(u64::MAX))
         else {
-            this.progress.fault.set(Some(Reason::RequestTooLarge));
-            return Poll::Ready(Some(Err(BodyError::TooLarge)));
+            return this.broken_off(BodyError::TooLarge);
         };
         this.room = room;
         Poll::Ready(Some(Ok(frame)))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.incoming.is_end_stream()
+        self.incoming.as_ref().is_none_or(Body::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.incoming.size_hint()
+        let nothing = || SizeHint::with_exact(0);
+        self.incoming.as_ref().map_or_else(nothing, Body::size_hint)
+    }
+}
+
+impl RequestBody {
+    fn broken_off(&self, error: BodyError) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let fault = match error {
+            BodyError::TooLarge => Reason::RequestTooLarge,
+            BodyError::Stalled | BodyError::TotalTime => Reason::RequestTimeout,
+            BodyError::Sender(_) => Reason::RequestAborted,
+        };
+        self.progress.fault.set(Some(fault));
+        Poll::Ready(Some(Err(error)))
     }
 }
 
@@ -133,11 +171,12 @@ impl ResponseBody {
         incoming: Incoming,
         lease: Lease,
         longest_silence: Duration,
+        ends: Instant,
         record: Box<AccessRecord>,
     ) -> Self {
         let mut body = UpstreamBody {
             incoming,
-            silence: Silence::new(longest_silence),
+            silence: Silence::new(longest_silence, ends),
             lease: Some(lease),
             record,
         };
@@ -159,12 +198,17 @@ impl UpstreamBody {
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let Poll::Ready(frame) = Pin::new(&mut self.incoming).poll_frame(cx) else {
-            ready!(self.silence.poll(cx));
+            let error = ready!(self.silence.poll(cx));
             self.lease = None;
-            return Poll::Ready(Some(Err(BodyError::Stalled)));
+            return Poll::Ready(Some(Err(error)));
         };
         self.silence.end();
         match frame {
+            // Whoever never lets us wait may take too long all the same.
+            Some(Ok(_)) if self.silence.ends <= Instant::now() => {
+                self.lease = None;
+                Poll::Ready(Some(Err(BodyError::TotalTime)))
+            }
             Some(Ok(frame)) => {
                 self.record
                     .sent(frame.data_ref().map_or(0, Bytes::remaining));
@@ -229,18 +273,26 @@ impl Body for ResponseBody {
 }
 
 impl Silence {
-    fn new(longest: Duration) -> Self {
+    fn new(longest: Duration, ends: Instant) -> Self {
         Self {
             longest,
+            ends,
             timer: None,
         }
     }
 
     /// Ready when it lasted too long.
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let longest = self.longest;
-        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(longest)));
-        timer.as_mut().poll(cx)
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<BodyError> {
+        let (longest, ends) = (self.longest, self.ends);
+        let timer = self
+            .timer
+            .get_or_insert_with(|| Box::pin(sleep_until(ends.min(Instant::now() + longest))));
+        ready!(timer.as_mut().poll(cx));
+        Poll::Ready(if timer.deadline() >= ends {
+            BodyError::TotalTime
+        } else {
+            BodyError::Stalled
+        })
     }
 
     fn end(&mut self) {

@@ -8,7 +8,6 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 
-use hyper::rt::Executor;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
@@ -21,22 +20,12 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::write_timeout::WriteTimeout;
-use super::{Worker, forward};
+use super::{Here, Worker, forward};
 use crate::certificate_binding::CertificateDigest;
 use crate::config::GatewayConfig;
 
 /// Pause after the system refused to hand out a connection (no descriptors left): trying at once would spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-
-/// Spawns on the worker's own thread.
-#[derive(Clone, Copy)]
-struct Here;
-
-impl<F: Future + 'static> Executor<F> for Here {
-    fn execute(&self, future: F) {
-        spawn_local(future);
-    }
-}
 
 /// The client's side of a request.
 #[derive(Clone, Copy, Debug)]
@@ -49,12 +38,13 @@ pub(crate) struct Peer {
 
 /// Connections that are open.
 #[derive(Default)]
-struct OpenConnections {
+pub(crate) struct OpenConnections {
     count: Cell<usize>,
     closed: Notify,
 }
 
-struct OpenConnection(Rc<OpenConnections>);
+/// Counts as open until it is dropped.
+pub(super) struct OpenConnection(Rc<OpenConnections>);
 
 /// Accepts until the gateway stops, then waits for the connections to end, at most the drain time.
 pub(super) async fn accept(worker: Rc<Worker>, listener: TcpListener) {
@@ -66,7 +56,7 @@ pub(super) async fn accept(worker: Rc<Worker>, listener: TcpListener) {
         }
     };
     let sweeping = spawn_local(sweep(Rc::clone(&worker)));
-    let open = Rc::new(OpenConnections::default());
+    let open = Rc::clone(&worker.open);
     let mut stopping = worker.stopping.clone();
     let builder = Rc::new(builder(&worker.engine.config));
     let most = worker.engine.config.limits.connections;
@@ -218,7 +208,7 @@ where
 }
 
 impl OpenConnections {
-    fn open(self: &Rc<Self>) -> OpenConnection {
+    pub(super) fn open(self: &Rc<Self>) -> OpenConnection {
         self.count.set(self.count.get() + 1);
         OpenConnection(Rc::clone(self))
     }

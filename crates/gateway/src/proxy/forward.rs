@@ -5,8 +5,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, HOST, ORIGIN, UPGRADE};
-use http::uri::PathAndQuery;
+use http::header::{CONNECTION, CONTENT_LENGTH, HOST, ORIGIN, UPGRADE};
+use http::uri::{PathAndQuery, Scheme};
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
 use hyper::body::{Body as _, Incoming};
 use hyper::upgrade::OnUpgrade;
@@ -14,15 +14,17 @@ use tokio::time::{Instant, sleep_until};
 
 use super::access_log::AccessRecord;
 use super::body::{BodyProgress, RequestBody, ResponseBody};
+use super::candidates::Candidates;
 use super::client_address::{client_address, forwarded_policy};
 use super::connection::Peer;
 use super::headers::{Origin, X_REQUEST_ID, asks_for_websocket, for_upstream, remove_hop_by_hop};
-use super::pool::{ConnectError, Lease};
+use super::pool::{Lease, Need};
 use super::request_trace::RequestTrace;
-use super::{Worker, tunnel};
+use super::{Worker, request_head, tunnel};
 use crate::decide::{Admission, Preflight, RequestParts};
 use crate::engine::Turned;
 use crate::mediation;
+use crate::origin::{Failure, OriginProtocol};
 use crate::refusal::{Reason, Refusal};
 use crate::snapshot::Api;
 use crate::upstream::Upstream;
@@ -51,6 +53,9 @@ pub(super) async fn handle(
         request.version(),
     );
     let origin = request.headers().get(ORIGIN).cloned();
+    if let Err(reason) = request_head::check(&request) {
+        return refuse_for_good(reason, record, request.version());
+    }
     let parts = RequestParts {
         method: request.method(),
         path: request.uri().path(),
@@ -72,12 +77,15 @@ pub(super) async fn handle(
     };
     record.api = Some(Arc::clone(&admission.api));
     record.caller.clone_from(&admission.caller);
-    let response = match forward(&worker, request, &admission, &mut record).await {
+    let timeouts = &worker.engine.config.timeouts;
+    let ends = record.begun + timeouts.total;
+    let response = match forward(&worker, request, &admission, &mut record, ends).await {
         Ok(Answer::Body(response, lease)) => {
             let (head, body) = response.into_parts();
             record.answered(head.status);
-            let silence = worker.engine.config.timeouts.body_idle;
-            Response::from_parts(head, ResponseBody::upstream(body, lease, silence, record))
+            let silence = timeouts.body_idle;
+            let body = ResponseBody::upstream(body, lease, silence, ends, record);
+            Response::from_parts(head, body)
         }
         Ok(Answer::Switched {
             head,
@@ -85,7 +93,8 @@ pub(super) async fn handle(
             upstream,
         }) => {
             record.answered(head.status);
-            tunnel::open(client, upstream, record);
+            let connection = worker.open.open();
+            tunnel::open(client, upstream, timeouts.tunnel_idle, connection, record);
             Response::from_parts(head, ResponseBody::None)
         }
         Err(reason) => {
@@ -113,6 +122,7 @@ async fn forward(
     mut request: Request<Incoming>,
     admission: &Admission,
     record: &mut AccessRecord,
+    ends: Instant,
 ) -> Result<Answer, Reason> {
     let config = &worker.engine.config;
     if request.body().size_hint().lower() > config.limits.request_body {
@@ -122,18 +132,14 @@ async fn forward(
         && request.method() == Method::GET
         && asks_for_websocket(request.headers()))
     .then(|| hyper::upgrade::on(&mut request));
+    let host = request_head::host(&request);
     let (mut head, body) = request.into_parts();
-    let (body, progress) =
-        RequestBody::new(body, config.limits.request_body, config.timeouts.body_idle);
-
-    let (upstream, lease) = connection(worker, admission).await?;
-    // HTTP/2 says it in the URI.
-    let named = head
-        .uri
-        .authority()
-        .and_then(|name| HeaderValue::from_str(name.as_str()).ok());
-    let host = head.headers.get(HOST).cloned().or(named);
-    head.uri = uri(&upstream, &admission.rest_of_path, head.uri.query())?;
+    let (mut body, progress) = RequestBody::new(
+        body,
+        config.limits.request_body,
+        config.timeouts.body_idle,
+        ends,
+    );
     let origin = Origin {
         client: record.peer.address,
         is_tls: record.peer.is_tls,
@@ -142,26 +148,37 @@ async fn forward(
         request_id: &record.request_id,
     };
     let header = &admission.api.entry.authorization_header;
-    for_upstream(&mut head.headers, &upstream.authority, header, origin);
+    let target = Target {
+        path: &admission.rest_of_path,
+        query: head.uri.query().map(str::to_owned),
+        wants_trailers: for_upstream(&mut head.headers, header, origin),
+        is_websocket: client.is_some(),
+    };
     if let Some(edits) = &admission.edits {
         mediation::apply(&edits.request, &mut head.headers);
     }
     record.trace.write(&mut head.headers);
-    head.version = Version::HTTP_11;
-    if client.is_some() {
-        head.headers.insert(
-            http::header::CONNECTION,
-            HeaderValue::from_static("upgrade"),
-        );
-        head.headers
-            .insert(UPGRADE, HeaderValue::from_static("websocket"));
-    }
-    let sent_at = Instant::now();
-    record.trace.sent_to(&upstream, sent_at);
-    let request = Request::from_parts(head, body);
-    let sent = send(worker, &upstream, lease, request, &progress).await;
-    record.upstream_time = Some(sent_at.elapsed());
-    let (mut response, lease) = sent?;
+
+    let mut candidates = Candidates::new(worker, admission, ends, target.need());
+    let (mut upstream, mut lease) = candidates.connection().await?;
+    let (mut response, lease) = loop {
+        target.address(&mut head, upstream, &lease)?;
+        // What the upstream refuses unread may go out again; with a body there would be nothing left to send.
+        let spare = (lease.is_http2() && body.is_end_stream()).then(|| head.clone());
+        let sent_at = Instant::now();
+        record.trace.sent_to(upstream, sent_at);
+        let request = Request::from_parts(head, body);
+        let sent = send(worker, upstream, &mut lease, request, &progress, ends).await;
+        record.upstream_time = Some(sent_at.elapsed());
+        (head, body) = match (sent, spare) {
+            (Ok(response), _) => break (response, lease),
+            (Err(Unanswered::NeverLeft(request)), _) => request.into_parts(),
+            (Err(Unanswered::RefusedUnread), Some(spare)) => (spare, RequestBody::empty(&progress)),
+            (Err(Unanswered::RefusedUnread), None) => return Err(Reason::UpstreamBroken),
+            (Err(Unanswered::Failed(reason)), _) => return Err(reason),
+        };
+        (upstream, lease) = candidates.again(upstream, &lease).await?;
+    };
     record.trace.upstream_answered(response.status().as_u16());
 
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
@@ -175,114 +192,159 @@ async fn forward(
         });
     }
     remove_hop_by_hop(response.headers_mut());
+    *response.version_mut() = Version::HTTP_11;
     if let Some(edits) = &admission.edits {
         mediation::apply(&edits.response, response.headers_mut());
     }
     Ok(Answer::Body(response, lease))
 }
 
-/// A connection to the first endpoint, in turn, that can be reached: nothing was sent yet, so the next one may be
-/// tried.
-async fn connection(
-    worker: &Worker,
-    admission: &Admission,
-) -> Result<(Arc<Upstream>, Lease), Reason> {
-    let upstreams = admission.api.upstreams(admission.key_type);
-    let first = admission.api.next_turn(upstreams.len());
-    let mut last_reason = Reason::UpstreamUnreachable;
-    for upstream in upstreams[first..].iter().chain(&upstreams[..first]) {
-        if let Some(lease) = worker.pool.reuse(upstream) {
-            return Ok((Arc::clone(upstream), lease));
-        }
-        match worker.pool.connect(upstream).await {
-            Ok(lease) => return Ok((Arc::clone(upstream), lease)),
-            Err(error) => {
-                last_reason = unreachable(upstream, &error);
-            }
-        }
-    }
-    Err(last_reason)
+/// What a request asks of an upstream, whichever it goes to.
+struct Target<'t> {
+    path: &'t str,
+    query: Option<String>,
+    wants_trailers: bool,
+    is_websocket: bool,
 }
 
-/// Sends the request and waits for the response head. A request that never left goes out once more, on a new
-/// connection: the pool's had been closed by the upstream.
+impl Target<'_> {
+    fn need(&self) -> Need {
+        if self.is_websocket {
+            Need::Http1
+        } else {
+            Need::AnyVersion
+        }
+    }
+
+    /// Writes into `head` what depends on the upstream and on the connection to it.
+    fn address(
+        &self,
+        head: &mut http::request::Parts,
+        upstream: &Upstream,
+        lease: &Lease,
+    ) -> Result<(), Reason> {
+        let path = self.path_at(upstream)?;
+        head.headers.remove(CONNECTION);
+        if lease.is_http2() {
+            head.version = Version::HTTP_2;
+            head.headers.remove(HOST);
+            let scheme = match upstream.origin.protocol {
+                OriginProtocol::Tls => Scheme::HTTPS,
+                OriginProtocol::Plain | OriginProtocol::PlainHttp2 => Scheme::HTTP,
+            };
+            let mut parts = http::uri::Parts::default();
+            parts.scheme = Some(scheme);
+            parts.authority = Some(upstream.authority.clone());
+            parts.path_and_query = Some(path);
+            head.uri = Uri::from_parts(parts).map_err(|_| Reason::PathAmbiguous)?;
+            return Ok(());
+        }
+        head.version = Version::HTTP_11;
+        head.uri = Uri::from(path);
+        head.headers.insert(HOST, upstream.host_header.clone());
+        if self.is_websocket {
+            head.headers
+                .insert(CONNECTION, HeaderValue::from_static("upgrade"));
+            head.headers
+                .insert(UPGRADE, HeaderValue::from_static("websocket"));
+        } else if self.wants_trailers {
+            // RFC 9110 section 10.1.4.
+            head.headers
+                .insert(CONNECTION, HeaderValue::from_static("te"));
+        }
+        Ok(())
+    }
+
+    fn path_at(&self, upstream: &Upstream) -> Result<PathAndQuery, Reason> {
+        let mut target = String::with_capacity(upstream.base_path.len() + self.path.len() + 64);
+        target.push_str(&upstream.base_path);
+        target.push_str(self.path);
+        if target.is_empty() {
+            target.push('/');
+        }
+        if let Some(query) = &self.query {
+            target.push('?');
+            target.push_str(query);
+        }
+        PathAndQuery::from_maybe_shared(Bytes::from(target)).map_err(|_| Reason::PathAmbiguous)
+    }
+}
+
+/// Why there is no answer, and whether the request may go out again.
+enum Unanswered {
+    /// Not a byte of it.
+    NeverLeft(Box<Request<RequestBody>>),
+    /// It arrived, and the upstream says that it did nothing with it (RFC 9113 section 8.7).
+    RefusedUnread,
+    Failed(Reason),
+}
+
+/// Sends the request and waits for the response head.
 async fn send(
     worker: &Worker,
     upstream: &Upstream,
-    mut lease: Lease,
-    mut request: Request<RequestBody>,
+    lease: &mut Lease,
+    request: Request<RequestBody>,
     progress: &BodyProgress,
-) -> Result<(Response<Incoming>, Lease), Reason> {
+    ends: Instant,
+) -> Result<Response<Incoming>, Unanswered> {
     let patience = worker.engine.config.timeouts.response_head;
-    loop {
-        let outcome = {
-            let sending = lease.sender.try_send_request(request);
-            let mut sending = std::pin::pin!(sending);
-            let mut deadline = Instant::now() + patience;
-            loop {
-                tokio::select! {
-                    outcome = sending.as_mut() => break outcome,
-                    () = sleep_until(deadline) => {
-                        // A body that is still on its way up does not count against the upstream.
-                        let extended = progress.last_activity.get() + patience;
-                        if extended <= deadline {
-                            return Err(Reason::UpstreamTimeout);
-                        }
-                        deadline = extended;
-                    }
+    let health = &upstream.origin.health;
+    let mut sending = std::pin::pin!(lease.send(request));
+    let mut deadline = ends.min(Instant::now() + patience);
+    let outcome = loop {
+        tokio::select! {
+            outcome = sending.as_mut() => break outcome,
+            () = sleep_until(deadline) => {
+                if ends <= deadline {
+                    return Err(Unanswered::Failed(Reason::UpstreamTimeout));
                 }
-            }
-        };
-        let mut error = match outcome {
-            Ok(response) => return Ok((response, lease)),
-            Err(error) => error,
-        };
-        if let Some(fault) = progress.fault.get() {
-            return Err(fault);
-        }
-        match error.take_message() {
-            Some(unsent) if lease.is_reused => {
-                request = unsent;
-                lease = worker
-                    .pool
-                    .connect(upstream)
-                    .await
-                    .map_err(|error| unreachable(upstream, &error))?;
-            }
-            _ => {
-                let error = error.into_error();
-                tracing::warn!(upstream = %upstream.origin, %error, "an upstream failed to answer");
-                return Err(Reason::UpstreamBroken);
+                // A body that is still on its way up does not count against the upstream.
+                let extended = ends.min(progress.last_activity.get() + patience);
+                if extended <= deadline {
+                    health.failed(Failure::BadAnswer, worker.engine.clock.now());
+                    return Err(Unanswered::Failed(Reason::UpstreamTimeout));
+                }
+                deadline = extended;
             }
         }
+    };
+    let mut error = match outcome {
+        Ok(response) if response.status().is_server_error() => {
+            health.failed(Failure::BadAnswer, worker.engine.clock.now());
+            return Ok(response);
+        }
+        Ok(response) => {
+            health.succeeded();
+            return Ok(response);
+        }
+        Err(error) => error,
+    };
+    if let Some(fault) = progress.fault.get() {
+        return Err(Unanswered::Failed(fault));
     }
+    if let Some(unsent) = error.take_message() {
+        return Err(Unanswered::NeverLeft(Box::new(unsent)));
+    }
+    let error = error.into_error();
+    if is_refusal(&error) {
+        return Err(Unanswered::RefusedUnread);
+    }
+    health.failed(Failure::BadAnswer, worker.engine.clock.now());
+    tracing::warn!(upstream = %upstream.origin.name, %error, "an upstream failed to answer");
+    Err(Unanswered::Failed(Reason::UpstreamBroken))
 }
 
-fn unreachable(upstream: &Upstream, error: &ConnectError) -> Reason {
-    let cause = std::error::Error::source(error).map(ToString::to_string);
-    tracing::warn!(upstream = %upstream.origin, %error, cause, "an upstream cannot be reached");
-    match error {
-        ConnectError::Timeout => Reason::UpstreamTimeout,
-        ConnectError::Io(_) | ConnectError::ServerName | ConnectError::Http(_) => {
-            Reason::UpstreamUnreachable
-        }
-    }
-}
-
-fn uri(upstream: &Upstream, rest: &str, query: Option<&str>) -> Result<Uri, Reason> {
-    let mut target = String::with_capacity(upstream.base_path.len() + rest.len() + 64);
-    target.push_str(&upstream.base_path);
-    target.push_str(rest);
-    if target.is_empty() {
-        target.push('/');
-    }
-    if let Some(query) = query {
-        target.push('?');
-        target.push_str(query);
-    }
-    PathAndQuery::from_maybe_shared(Bytes::from(target))
-        .map(Uri::from)
-        .map_err(|_| Reason::PathAmbiguous)
+/// REFUSED_STREAM, or a stream beyond the last one that a GOAWAY counts.
+fn is_refusal(error: &hyper::Error) -> bool {
+    let source = std::error::Error::source(error);
+    source
+        .and_then(|source| source.downcast_ref::<h2::Error>())
+        .is_some_and(|error| {
+            let is_refused_stream =
+                error.is_reset() && error.reason() == Some(h2::Reason::REFUSED_STREAM);
+            error.is_remote() && (is_refused_stream || error.is_go_away())
+        })
 }
 
 /// Readable for the page that asked, where the policy says so.
@@ -309,6 +371,21 @@ fn preflight(
     let (head, body) = answer.into_parts();
     record.answered(head.status);
     Response::from_parts(head, ResponseBody::Own(Some(body), record))
+}
+
+/// What follows on this connection could be the rest of an attack.
+fn refuse_for_good(
+    reason: Reason,
+    record: Box<AccessRecord>,
+    version: Version,
+) -> Response<ResponseBody> {
+    let mut response = refuse(&Refusal::new(reason), record);
+    if version <= Version::HTTP_11 {
+        response
+            .headers_mut()
+            .insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
 }
 
 fn refuse(refusal: &Refusal, mut record: Box<AccessRecord>) -> Response<ResponseBody> {

@@ -20,6 +20,37 @@ const HOP_BY_HOP: [HeaderName; 7] = [
     UPGRADE,
 ];
 
+/// The message's own frame and address, and what proxies say of its way: naming them in `Connection` is an attack.
+const NEVER_AN_OPTION: [HeaderName; 7] = [
+    HOST,
+    CONTENT_LENGTH,
+    X_FORWARDED_FOR,
+    X_FORWARDED_HOST,
+    X_FORWARDED_PROTO,
+    FORWARDED,
+    X_REQUEST_ID,
+];
+
+/// Must not be said after the body, where the checks are over (RFC 9110 section 6.5.1).
+const NEVER_A_TRAILER: [HeaderName; 16] = [
+    HOST,
+    CONTENT_LENGTH,
+    TRANSFER_ENCODING,
+    CONNECTION,
+    UPGRADE,
+    TE,
+    EXPECT,
+    COOKIE,
+    http::header::AUTHORIZATION,
+    http::header::CONTENT_TYPE,
+    http::header::CONTENT_ENCODING,
+    X_FORWARDED_FOR,
+    X_FORWARDED_HOST,
+    X_FORWARDED_PROTO,
+    FORWARDED,
+    BACKEND_JWT,
+];
+
 pub(super) const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -35,11 +66,17 @@ pub(crate) fn remove_hop_by_hop(headers: &mut HeaderMap) {
         .filter_map(|line| line.to_str().ok())
         .flat_map(|line| line.split(','))
         .filter_map(|name| HeaderName::from_bytes(name.trim().as_bytes()).ok())
-        // The message's own frame and address are no options of a connection: naming them is an attack.
-        .filter(|name| *name != HOST && *name != CONTENT_LENGTH)
+        .filter(|name| !NEVER_AN_OPTION.contains(name))
         .collect();
     for name in HOP_BY_HOP.iter().chain(&named) {
         headers.remove(name);
+    }
+}
+
+/// Trailers of a client's request.
+pub(super) fn clean_trailers(trailers: &mut HeaderMap) {
+    for name in HOP_BY_HOP.iter().chain(&NEVER_A_TRAILER) {
+        trailers.remove(name);
     }
 }
 
@@ -66,13 +103,9 @@ pub(crate) struct Origin<'o> {
     pub(crate) request_id: &'o HeaderValue,
 }
 
-/// Makes the client's header lines the upstream's: `authority` is its `Host`, `credential` is not its business.
-pub(crate) fn for_upstream(
-    headers: &mut HeaderMap,
-    authority: &HeaderValue,
-    credential: &str,
-    origin: Origin<'_>,
-) {
+/// Makes the client's header lines an upstream's, whichever it will be: `credential` is not its business. True
+/// where the client wants trailers.
+pub(crate) fn for_upstream(headers: &mut HeaderMap, credential: &str, origin: Origin<'_>) -> bool {
     let accepts_trailers = headers
         .get(TE)
         .is_some_and(|te| te.as_bytes().eq_ignore_ascii_case(b"trailers"));
@@ -117,7 +150,7 @@ pub(crate) fn for_upstream(
         .entry(X_FORWARDED_PROTO)
         .or_insert(HeaderValue::from_static(scheme));
     headers.insert(X_REQUEST_ID, origin.request_id.clone());
-    headers.insert(HOST, authority.clone());
+    accepts_trailers
 }
 
 /// HTTP/2 splits cookies over lines; HTTP/1.1 wants one (RFC 9113 section 8.2.3).

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::{
     WebPkiSupportedAlgorithms, aws_lc_rs, verify_tls12_signature, verify_tls13_signature,
@@ -16,7 +17,7 @@ use rustls::{
 };
 use secrecy::ExposeSecret as _;
 
-use crate::config::{ClientCertificates, TlsIdentity};
+use crate::config::{ClientCertificates, TlsIdentity, UpstreamTls};
 
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
@@ -38,9 +39,7 @@ pub(super) fn server_config(
     identity: &TlsIdentity,
     clients: &ClientCertificates,
 ) -> Result<Arc<ServerConfig>, TlsError> {
-    let chain = certificates(&identity.certificate_chain).ok_or(TlsError::Chain)?;
-    let key = PrivateKeyDer::from_pem_slice(identity.private_key.expose_secret().as_bytes())
-        .map_err(|_| TlsError::PrivateKey)?;
+    let (chain, key) = chain_and_key(identity)?;
     let mut config = ServerConfig::builder_with_provider(aws_lc_rs::default_provider().into())
         .with_safe_default_protocol_versions()
         .map_err(TlsError::Provider)?
@@ -117,28 +116,62 @@ impl ClientCertVerifier for PossessionOnly {
     }
 }
 
-/// The system's certificate authorities and `more`. An unreadable system store is no reason not to start: the
-/// upstreams that need it answer 502, and the log says why.
-pub(super) fn client_config(more: Option<&str>) -> Result<Arc<ClientConfig>, TlsError> {
+/// What connections to upstreams are made with; replaced as a whole.
+pub(crate) type SharedUpstreamTls = ArcSwap<UpstreamClients>;
+
+/// The same trust and certificate, twice: what is offered differs.
+#[derive(Debug)]
+pub(crate) struct UpstreamClients {
+    /// HTTP/2 where the upstream chooses it, else HTTP/1.1.
+    pub(super) any_version: Arc<ClientConfig>,
+    pub(super) http1: Arc<ClientConfig>,
+}
+
+/// The system's certificate authorities and those of `settings`. An unreadable system store is no reason not
+/// to start: the upstreams that need it answer 502, and the log says why.
+pub(super) fn upstream_clients(settings: &UpstreamTls) -> Result<Arc<UpstreamClients>, TlsError> {
     let mut roots = RootCertStore::empty();
     let system = rustls_native_certs::load_native_certs();
     for error in &system.errors {
         tracing::warn!(%error, "a certificate authority of the system cannot be read");
     }
     roots.add_parsable_certificates(system.certs);
+    let more = settings.authorities.as_deref();
     for certificate in more
         .map_or(Some(Vec::new()), certificates)
         .ok_or(TlsError::Authority)?
     {
         roots.add(certificate).map_err(|_| TlsError::Authority)?;
     }
-    let mut config = ClientConfig::builder_with_provider(aws_lc_rs::default_provider().into())
+    let builder = ClientConfig::builder_with_provider(aws_lc_rs::default_provider().into())
         .with_safe_default_protocol_versions()
         .map_err(TlsError::Provider)?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(Arc::new(config))
+        .with_root_certificates(roots);
+    let mut http1 = match &settings.identity {
+        None => builder.with_no_client_auth(),
+        Some(identity) => {
+            let (chain, key) = chain_and_key(identity)?;
+            builder
+                .with_client_auth_cert(chain, key)
+                .map_err(TlsError::Identity)?
+        }
+    };
+    let mut any_version = http1.clone();
+    http1.alpn_protocols = vec![b"http/1.1".to_vec()];
+    any_version.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(Arc::new(UpstreamClients {
+        any_version: Arc::new(any_version),
+        http1: Arc::new(http1),
+    }))
+}
+
+fn chain_and_key(
+    identity: &TlsIdentity,
+) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), TlsError> {
+    let chain = certificates(&identity.certificate_chain).ok_or(TlsError::Chain)?;
+    let key = PrivateKeyDer::from_pem_slice(identity.private_key.expose_secret().as_bytes())
+        .map_err(|_| TlsError::PrivateKey)?;
+    Ok((chain, key))
 }
 
 fn certificates(pem: &str) -> Option<Vec<CertificateDer<'static>>> {

@@ -1,6 +1,7 @@
 //! The gateway's inner sections, and the bounds of its numbers.
 
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
@@ -26,6 +27,26 @@ pub(crate) struct Timeouts {
     pub(crate) pool_idle_seconds: u64,
     /// For accepted requests to finish at shutdown.
     pub(crate) drain_seconds: u64,
+    /// For a whole request with its answer; not for WebSockets.
+    pub(crate) total_seconds: u64,
+    /// Without a byte on a WebSocket, in either direction.
+    pub(crate) websocket_idle_seconds: u64,
+}
+
+/// `gateway.upstreams`: the endpoints of APIs.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Upstreams {
+    /// PEM files for those that ask for a client certificate; both or neither.
+    pub(crate) client_certificate_file: PathBuf,
+    pub(crate) client_key_file: PathBuf,
+    /// `http://host:port` of those that speak HTTP/2 without TLS.
+    pub(crate) http2: Vec<String>,
+    /// Bad answers in a row after which one of several rests.
+    pub(crate) bad_answers: u32,
+    /// The first rest, which doubles up to the longest.
+    pub(crate) rest_seconds: u64,
+    pub(crate) longest_rest_seconds: u64,
 }
 
 /// `gateway.limits`.
@@ -42,6 +63,8 @@ pub(crate) struct Limits {
     pub(crate) idle_upstream_connections: usize,
     /// HTTP/2 streams of one connection.
     pub(crate) concurrent_streams: u32,
+    /// HTTP/2 streams of one connection to an upstream.
+    pub(crate) upstream_streams: usize,
 }
 
 /// `gateway.key_sets`.
@@ -78,6 +101,7 @@ const DAY: u64 = 24 * HOUR;
 pub(super) fn bounds(gateway: &Gateway) -> Vec<(&'static str, u64, RangeInclusive<u64>)> {
     let number = |value: usize| u64::try_from(value).unwrap_or(u64::MAX);
     let (timeouts, limits, key_sets) = (&gateway.timeouts, &gateway.limits, &gateway.key_sets);
+    let upstreams = &gateway.upstreams;
     vec![
         ("workers", number(gateway.workers), 0..=1_024),
         (
@@ -122,6 +146,28 @@ pub(super) fn bounds(gateway: &Gateway) -> Vec<(&'static str, u64, RangeInclusiv
             1..=HOUR,
         ),
         ("timeouts.drain_seconds", timeouts.drain_seconds, 0..=HOUR),
+        ("timeouts.total_seconds", timeouts.total_seconds, 1..=DAY),
+        (
+            "timeouts.websocket_idle_seconds",
+            timeouts.websocket_idle_seconds,
+            1..=DAY,
+        ),
+        (
+            "upstreams.bad_answers",
+            upstreams.bad_answers.into(),
+            1..=1_000,
+        ),
+        ("upstreams.rest_seconds", upstreams.rest_seconds, 1..=HOUR),
+        (
+            "upstreams.longest_rest_seconds",
+            upstreams.longest_rest_seconds,
+            1..=DAY,
+        ),
+        (
+            "limits.upstream_streams",
+            number(limits.upstream_streams),
+            1..=10_000,
+        ),
         (
             "limits.request_head_bytes",
             number(limits.request_head_bytes),
@@ -189,6 +235,21 @@ impl Default for Timeouts {
             body_idle_seconds: 60,
             pool_idle_seconds: 50,
             drain_seconds: 30,
+            total_seconds: HOUR,
+            websocket_idle_seconds: 900,
+        }
+    }
+}
+
+impl Default for Upstreams {
+    fn default() -> Self {
+        Self {
+            client_certificate_file: PathBuf::new(),
+            client_key_file: PathBuf::new(),
+            http2: Vec::new(),
+            bad_answers: 5,
+            rest_seconds: 5,
+            longest_rest_seconds: 120,
         }
     }
 }
@@ -203,6 +264,7 @@ impl Default for Limits {
             connections: 10_000,
             idle_upstream_connections: 128,
             concurrent_streams: 128,
+            upstream_streams: 100,
         }
     }
 }

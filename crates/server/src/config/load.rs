@@ -6,7 +6,7 @@ use domain::cors::CorsPolicy;
 use domain::validation::Check;
 use toml::{Table, Value};
 
-use super::gateway;
+use super::gateway::{self, Upstreams};
 use super::sections::{ClientCertificatesSetting, Config};
 
 const VARIABLE_PREFIX: &str = "CLAVIGER_";
@@ -254,6 +254,30 @@ fn read_secret_files(config: &mut Config) -> Result<(), ConfigError> {
     Ok(())
 }
 
+fn check_upstreams(upstream: &Upstreams) -> Result<(), ConfigError> {
+    let invalid = |setting: &str, reason: &str| {
+        Err(ConfigError::Invalid {
+            place: "settings".to_owned(),
+            setting: format!("gateway.upstreams.{setting}"),
+            reason: reason.to_owned(),
+        })
+    };
+    let (certificate, key) = (&upstream.client_certificate_file, &upstream.client_key_file);
+    if certificate.as_os_str().is_empty() != key.as_os_str().is_empty() {
+        return invalid(
+            "client_certificate_file",
+            "and client_key_file go together: give both or neither",
+        );
+    }
+    let is_origin = |text: &String| {
+        url::Url::parse(text).is_ok_and(|url| url.scheme() == "http" && url.path() == "/")
+    };
+    if !upstream.http2.iter().all(is_origin) {
+        return invalid("http2", "must be a list of addresses like http://host:port");
+    }
+    Ok(())
+}
+
 /// Rules that hold between settings.
 fn check(config: &Config) -> Result<(), ConfigError> {
     let invalid = |setting: &str, reason: &str| {
@@ -282,6 +306,7 @@ fn check(config: &Config) -> Result<(), ConfigError> {
             );
         }
     }
+    check_upstreams(&config.gateway.upstreams)?;
     let url = &config.database.url;
     if !(url.is_empty()
         || ["sqlite:", "postgres:", "postgresql:"]

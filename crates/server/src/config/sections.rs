@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use domain::cors::{AllowedOrigins, CorsPolicy};
 use serde::{Deserialize, Serialize};
 
-use super::gateway::{AccessLogSetting, ForwardedSetting, KeySets, Limits, Timeouts};
+use super::gateway::{AccessLogSetting, ForwardedSetting, KeySets, Limits, Timeouts, Upstreams};
 
 /// All settings of one node.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -112,6 +112,7 @@ pub(crate) struct Gateway {
     pub(crate) trusted_proxies: Vec<String>,
     /// The header in which they name it.
     pub(crate) client_address_header: ClientAddressHeader,
+    pub(crate) upstreams: Upstreams,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -246,6 +247,7 @@ impl Default for Gateway {
             key_sets: KeySets::default(),
             trusted_proxies: Vec::new(),
             client_address_header: ClientAddressHeader::XForwardedFor,
+            upstreams: Upstreams::default(),
         }
     }
 }

@@ -8,34 +8,43 @@ use std::path::Path;
 use std::time::Duration;
 
 use gateway::{
-    AccessLogMode, AccessLogPolicy, ForwardedHeader, ForwardedPolicy, GatewayConfig,
-    IntrospectionConfig, KeySetConfig, Limits, Timeouts, TlsIdentity, TrustedProxies,
+    AccessLogMode, AccessLogPolicy, EndpointHealth, ForwardedHeader, ForwardedPolicy,
+    GatewayConfig, IntrospectionConfig, KeySetConfig, Limits, Timeouts, TrustedProxies,
 };
 
 use crate::config::{
     AccessLogSetting, ClientAddressHeader, ClientCertificatesSetting, Config, ForwardedSetting,
     GatewaySettings,
 };
+use crate::gateway_tls::GatewayTls;
 
 /// No bundle of certification authorities is that long.
 const LONGEST_BUNDLE: u64 = 4 * 1024 * 1024;
 
 /// An error is a sentence for the operator.
-pub(super) fn gateway_config(
-    config: &Config,
-    tls: Option<TlsIdentity>,
-) -> Result<GatewayConfig, String> {
+pub(super) fn gateway_config(config: &Config, tls: GatewayTls) -> Result<GatewayConfig, String> {
     let settings = &config.gateway;
     let (timeouts, limits, key_sets) = (&settings.timeouts, &settings.limits, &settings.key_sets);
+    let upstreams = &settings.upstreams;
     let seconds = Duration::from_secs;
     let defaults = GatewayConfig::default();
     Ok(GatewayConfig {
         listen: settings.listen,
-        tls,
+        tls: tls.identity,
         cors: settings.cors(),
         workers: (settings.workers > 0).then_some(settings.workers),
         key_set_folder: Some(config.data_folder.join("key-sets")),
-        upstream_authorities: authorities(&settings.upstream_authorities_file)?,
+        upstream_tls: tls.upstream,
+        http2_upstreams: upstreams
+            .http2
+            .iter()
+            .filter_map(|text| text.parse().ok())
+            .collect(),
+        endpoint_health: EndpointHealth {
+            bad_answers: upstreams.bad_answers,
+            rest: seconds(upstreams.rest_seconds),
+            longest_rest: seconds(upstreams.longest_rest_seconds),
+        },
         timeouts: Timeouts {
             request_head: seconds(timeouts.request_head_seconds),
             connect: seconds(timeouts.connect_seconds),
@@ -43,6 +52,8 @@ pub(super) fn gateway_config(
             body_idle: seconds(timeouts.body_idle_seconds),
             pool_idle: seconds(timeouts.pool_idle_seconds),
             drain: seconds(timeouts.drain_seconds),
+            total: seconds(timeouts.total_seconds),
+            tunnel_idle: seconds(timeouts.websocket_idle_seconds),
         },
         limits: Limits {
             request_head: limits.request_head_bytes,
@@ -52,6 +63,7 @@ pub(super) fn gateway_config(
             connections: limits.connections,
             idle_upstream_connections: limits.idle_upstream_connections,
             concurrent_streams: limits.concurrent_streams,
+            upstream_streams: limits.upstream_streams,
         },
         key_sets: KeySetConfig {
             refresh_every: seconds(key_sets.refresh_seconds),
@@ -134,7 +146,8 @@ pub(crate) fn trusted_proxies(settings: &GatewaySettings) -> Result<TrustedProxi
     })
 }
 
-fn authorities(file: &Path) -> Result<Option<String>, String> {
+/// Certification authorities for upstreams. An error names the setting.
+pub(crate) fn authorities(file: &Path) -> Result<Option<String>, String> {
     if file.as_os_str().is_empty() {
         return Ok(None);
     }
@@ -166,7 +179,7 @@ mod tests {
 
     #[test]
     fn the_settings_without_a_word_are_the_gateways_own_defaults() {
-        let ours = gateway_config(&config(&[]), None).expect("usable");
+        let ours = gateway_config(&config(&[]), GatewayTls::default()).expect("usable");
         let own = GatewayConfig {
             key_set_folder: ours.key_set_folder.clone(),
             ..GatewayConfig::default()
@@ -185,7 +198,7 @@ mod tests {
                 ("CLAVIGER_GATEWAY_ACCESS_LOG", "errors"),
                 ("CLAVIGER_GATEWAY_ACCESS_LOG_ONE_IN", "100"),
             ]),
-            None,
+            GatewayTls::default(),
         )
         .expect("usable");
         assert_eq!(ours.timeouts.connect, Duration::from_secs(7));
@@ -205,7 +218,7 @@ mod tests {
             ),
             ("CLAVIGER_GATEWAY_ACCESS_LOG_FILE", "/no/such/folder/log"),
         ]);
-        let error = gateway_config(&unusable, None).expect_err("no file");
+        let error = GatewayTls::load(&unusable.gateway).err().expect("no file");
         assert!(
             error.contains("gateway.upstream_authorities_file"),
             "{error}"
