@@ -28,6 +28,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("code_table", &["domain"]),
     ("e2e", &["server", "emulator"]),
     ("xtask", &[]),
+    ("bench", &["domain", "gateway"]),
 ];
 
 /// Crates that a crate must not reach, directly or through others.

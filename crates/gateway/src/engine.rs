@@ -187,6 +187,15 @@ impl Engine {
         self.snapshot.load().api(id).cloned()
     }
 
+    /// Whether the request passes by what is known now.
+    pub(crate) fn may_pass_now(&self, request: &RequestParts<'_>) -> bool {
+        let learned = Learned {
+            unknown_key: UnknownKey::Refuse,
+            ..Learned::default()
+        };
+        self.decide_now(request, &learned).is_ok()
+    }
+
     fn decide_now(&self, request: &RequestParts<'_>, learned: &Learned) -> Result<Admission, Stop> {
         let snapshot = self.snapshot.load();
         let ground = Ground {

@@ -1,7 +1,7 @@
 //! The gateway as its owner sees it: started, fed with snapshots, asked, stopped.
 
 use std::io::Write;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -11,12 +11,14 @@ use domain::Clock;
 use domain::explanation::Explanation;
 use domain::id::KeyManagerId;
 use domain::snapshot::{SnapshotRevision, SnapshotUpdate};
+use http::{HeaderMap, Method};
 use jiff::Timestamp;
 use tokio::sync::oneshot;
 
 use crate::access_log::AccessLog;
 use crate::blocking_condition::BlockingConditions;
 use crate::config::{GatewayConfig, TlsIdentity, UpstreamTls};
+use crate::decide::RequestParts;
 use crate::engine::Engine;
 use crate::explain::ExplainRequest;
 use crate::introspection::{Introspections, TokenIntrospector};
@@ -171,6 +173,25 @@ impl Gateway {
     /// The revision that requests are decided by.
     pub fn revision(&self) -> SnapshotRevision {
         self.engine.snapshot().revision
+    }
+
+    /// Whether the proxy would let such a request pass, counted and remembered as there. Never waits: a key that is
+    /// not there yet, and an answer that would have to be asked for, is a refusal. `path` is without query.
+    pub fn permits(
+        &self,
+        client: IpAddr,
+        method: &Method,
+        path: &str,
+        headers: &HeaderMap,
+    ) -> bool {
+        let parts = RequestParts {
+            method,
+            path,
+            headers,
+            certificate: None,
+            client: Some(client),
+        };
+        self.engine.may_pass_now(&parts)
     }
 
     /// Every check that a request with this token would meet, and how it ends. Counts as no request.
