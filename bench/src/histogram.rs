@@ -41,7 +41,7 @@ fn index_of(value: u64) -> usize {
     if value < SUB_BUCKETS {
         return usize::try_from(value).unwrap_or_default();
     }
-    let shift = u64::from(63 - value.leading_zeros()) - 6;
+    let shift = u64::from(value.ilog2()) - 6;
     let index = (shift + 1) * SUB_BUCKETS + (value >> shift) - SUB_BUCKETS;
     usize::try_from(index).unwrap_or(usize::MAX)
 }

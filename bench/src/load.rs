@@ -84,6 +84,14 @@ struct Requests {
     is_once: bool,
 }
 
+/// When requests are due.
+struct Schedule {
+    timer: File,
+    interval: Duration,
+    /// The moment of the last expiry.
+    due: Instant,
+}
+
 struct Connection {
     http: HttpStream,
     /// When the request under way was sent, or was due.
@@ -205,10 +213,10 @@ impl<'l> Run<'l> {
     }
 
     fn measure(mut self) -> io::Result<Figures> {
-        let timer = self.load.rate.map(timer).transpose()?;
-        if let Some(timer) = &timer {
+        let mut schedule = self.load.rate.map(Schedule::start).transpose()?;
+        if let Some(schedule) = &schedule {
             self.poll.registry().register(
-                &mut SourceFd(&timer.as_raw_fd()),
+                &mut SourceFd(&schedule.timer.as_raw_fd()),
                 TIMER,
                 Interest::READABLE,
             )?;
@@ -219,7 +227,7 @@ impl<'l> Run<'l> {
         }
         let begun = Instant::now();
         let warm = Duration::from_secs_f64(self.load.warm_up);
-        self.until(begun + warm, timer.as_ref())?;
+        self.until(begun + warm, schedule.as_mut())?;
 
         self.latencies = Histogram::default();
         (self.done, self.failed, self.is_measuring) = (0, 0, true);
@@ -228,7 +236,7 @@ impl<'l> Run<'l> {
         let from = Instant::now();
         self.until(
             from + Duration::from_secs_f64(self.load.seconds),
-            timer.as_ref(),
+            schedule.as_mut(),
         )?;
 
         let seconds = from.elapsed().as_secs_f64();
@@ -253,13 +261,8 @@ impl<'l> Run<'l> {
     }
 
     /// Works until then, or until no request is left.
-    fn until(&mut self, end: Instant, timer: Option<&File>) -> io::Result<()> {
+    fn until(&mut self, end: Instant, mut schedule: Option<&mut Schedule>) -> io::Result<()> {
         let mut events = Events::with_capacity(256);
-        let interval = self
-            .load
-            .rate
-            .map(|rate| Duration::from_nanos(1_000_000_000 / rate));
-        let mut next_due = Instant::now();
         loop {
             let now = Instant::now();
             if now >= end || (self.requests.is_once && self.idle.len() == self.connections.len()) {
@@ -277,15 +280,8 @@ impl<'l> Run<'l> {
             }
             for event in &events {
                 if event.token() == TIMER {
-                    let mut expired = [0; 8];
-                    if let (Some(mut timer), Some(interval)) = (timer, interval)
-                        && timer.read_exact(&mut expired).is_ok()
-                    {
-                        let count = u32::try_from(u64::from_ne_bytes(expired)).unwrap_or(u32::MAX);
-                        for _ in 0..count {
-                            next_due += interval;
-                            self.due.push_back(next_due);
-                        }
+                    if let Some(schedule) = schedule.as_deref_mut() {
+                        schedule.add_due(&mut self.due);
                     }
                 } else {
                     self.work(event.token().0)?;
@@ -352,24 +348,42 @@ impl<'l> Run<'l> {
     }
 }
 
-/// Expires at the given rate.
-fn timer(rate: u64) -> io::Result<File> {
-    let timer = timerfd_create(
-        TimerfdClockId::Monotonic,
-        TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC,
-    )?;
-    let nanoseconds = i64::try_from(1_000_000_000 / rate.max(2)).unwrap_or(i64::MAX);
-    let every = Timespec {
-        tv_sec: 0,
-        tv_nsec: nanoseconds,
-    };
-    timerfd_settime(
-        &timer,
-        TimerfdTimerFlags::empty(),
-        &Itimerspec {
-            it_interval: every,
-            it_value: every,
-        },
-    )?;
-    Ok(File::from(timer))
+impl Schedule {
+    /// Expires at the given rate from now on.
+    fn start(rate: u64) -> io::Result<Self> {
+        let timer = timerfd_create(
+            TimerfdClockId::Monotonic,
+            TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC,
+        )?;
+        let nanoseconds = 1_000_000_000 / rate.max(2);
+        let every = Timespec {
+            tv_sec: 0,
+            tv_nsec: i64::try_from(nanoseconds).unwrap_or(i64::MAX),
+        };
+        let due = Instant::now();
+        timerfd_settime(
+            &timer,
+            TimerfdTimerFlags::empty(),
+            &Itimerspec {
+                it_interval: every,
+                it_value: every,
+            },
+        )?;
+        Ok(Self {
+            timer: File::from(timer),
+            interval: Duration::from_nanos(nanoseconds),
+            due,
+        })
+    }
+
+    fn add_due(&mut self, waiting: &mut VecDeque<Instant>) {
+        let mut expired = [0; 8];
+        if self.timer.read_exact(&mut expired).is_err() {
+            return;
+        }
+        for _ in 0..u64::from_ne_bytes(expired) {
+            self.due += self.interval;
+            waiting.push_back(self.due);
+        }
+    }
 }

@@ -59,6 +59,8 @@ enum Tool {
     Upstream { folder: PathBuf },
     /// Sends requests and measures.
     Load(load::Load),
+    /// Watches the processor for a while.
+    Watch(processor::Watch),
     /// A gateway without `server`: the library alone.
     Node(node::Node),
     /// How `decide` and memory grow with the world, and how long a change takes.
@@ -73,6 +75,7 @@ fn main() -> ExitCode {
         Tool::Snapshot { folder, upstream } => prepare::snapshot(&folder, upstream),
         Tool::Upstream { folder } => upstream::run(&folder),
         Tool::Load(load) => load.run(),
+        Tool::Watch(watch) => watch.run(),
         Tool::Node(node) => node.run(),
         Tool::Decide(decide) => decide.run(),
         Tool::Instructions(instructions) => instructions.run(),

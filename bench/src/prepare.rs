@@ -53,9 +53,7 @@ fn is_enough(file: &Path, tokens: usize) -> bool {
     let is_young = fs::metadata(file)
         .and_then(|data| data.modified())
         .is_ok_and(|at| at.elapsed().is_ok_and(|age| age < RENEW_AFTER));
-    is_young
-        && fs::read(file)
-            .is_ok_and(|text| text.iter().filter(|&&byte| byte == b'\n').count() >= tokens)
+    is_young && fs::read_to_string(file).is_ok_and(|text| text.lines().count() >= tokens)
 }
 
 /// For haproxy: path to API, client and API to the requests allowed. For Envoy: a Lua table of the same.

@@ -1,6 +1,47 @@
 //! Who used the processor: whole cores from `/proc/stat`, one process from its threads' `schedstat`.
 
 use std::fs;
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use serde::Serialize;
+
+#[derive(Args)]
+pub(crate) struct Watch {
+    #[arg(long)]
+    seconds: f64,
+    #[arg(long = "process")]
+    processes: Vec<u32>,
+}
+
+/// What was seen meanwhile.
+#[derive(Serialize)]
+struct Figures {
+    /// Between 0 and 1.
+    core0_busy: f64,
+    core1_busy: f64,
+    /// The processes' share of one core.
+    process_busy: f64,
+    resident_mib: f64,
+}
+
+impl Watch {
+    pub(crate) fn run(&self) -> Result<(), String> {
+        let time = || self.processes.iter().copied().map(time_of).sum::<u64>();
+        let cores = [CoreTicks::read(0), CoreTicks::read(1)];
+        let (from, used) = (Instant::now(), time());
+        std::thread::sleep(Duration::from_secs_f64(self.seconds));
+        let figures = Figures {
+            process_busy: (time() - used) as f64 / from.elapsed().as_nanos() as f64,
+            core0_busy: CoreTicks::read(0).busy_since(cores[0]),
+            core1_busy: CoreTicks::read(1).busy_since(cores[1]),
+            resident_mib: self.processes.iter().copied().map(resident).sum(),
+        };
+        let text = serde_json::to_string(&figures).map_err(|error| error.to_string())?;
+        println!("{text}");
+        Ok(())
+    }
+}
 
 /// Ticks of one core since the machine started.
 #[derive(Clone, Copy, Debug, Default)]

@@ -52,7 +52,7 @@ pub(crate) fn run() -> Result<Cases, String> {
 }
 
 /// The clients need no more than this of a Python; Debian keeps `venv` in a package of its own.
-fn need_python() -> Result<(), String> {
+pub(crate) fn need_python() -> Result<(), String> {
     let is_there = || succeeds(Command::new("python3").args(["-c", OLDEST_PYTHON]));
     if !is_there() {
         install("python3-venv", "Python 3.11 or later with its venv module")?;
@@ -154,7 +154,7 @@ impl Folders {
 }
 
 /// Fills `folder` unless it was filled with the same `pins`, which a copy of them in it tells.
-fn once(
+pub(crate) fn once(
     folder: &Path,
     pins: &Path,
     fill: impl FnOnce() -> Result<(), String>,

@@ -14,6 +14,7 @@
 mod bench;
 mod command;
 mod fuzz;
+mod instructions;
 mod interop;
 mod packages;
 mod postgres;
@@ -23,7 +24,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::bench::Bench;
+use crate::bench::{Bench, Options};
 use crate::fuzz::Fuzz;
 use crate::suite::Suite;
 
@@ -37,17 +38,26 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Task {
     /// Runs test suites; all of them without a name.
-    Test { suites: Vec<Suite> },
+    Test {
+        suites: Vec<Suite>,
+        /// Commits the instruction counts that are found instead of comparing them.
+        #[arg(long)]
+        accept: bool,
+    },
     /// Runs benchmarks; all of them without a name. Results go to target/bench/NAME.json.
-    Bench { benches: Vec<Bench> },
+    Bench {
+        benches: Vec<Bench>,
+        #[command(flatten)]
+        options: Options,
+    },
     /// Runs fuzz targets; all of them without a name.
     Fuzz(Fuzz),
 }
 
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().task {
-        Task::Test { suites } => suite::run(&suites),
-        Task::Bench { benches } => bench::run(&benches),
+        Task::Test { suites, accept } => suite::run(&suites, accept),
+        Task::Bench { benches, options } => bench::run(&benches, &options),
         Task::Fuzz(fuzz) => fuzz::run(&fuzz),
     };
     match outcome {

@@ -5,6 +5,7 @@ use std::time::Instant;
 use clap::ValueEnum;
 
 use crate::command::{Cases, cargo, run_program, run_tests};
+use crate::instructions;
 use crate::interop;
 use crate::postgres::Postgres;
 
@@ -16,6 +17,8 @@ pub(crate) enum Suite {
     Unit,
     /// The store's contract and the use-cases on a PostgreSQL of our own.
     Pg,
+    /// Instructions of a decision under callgrind, against the committed figures.
+    Instructions,
     /// Microsoft's own clients against the emulator.
     Interop,
     /// The real binaries over their public faces, on SQLite and on PostgreSQL.
@@ -23,7 +26,7 @@ pub(crate) enum Suite {
 }
 
 /// Runs the given suites, or all.
-pub(crate) fn run(wanted: &[Suite]) -> Result<(), String> {
+pub(crate) fn run(wanted: &[Suite], accept: bool) -> Result<(), String> {
     let suites = if wanted.is_empty() {
         Suite::value_variants()
     } else {
@@ -34,7 +37,7 @@ pub(crate) fn run(wanted: &[Suite]) -> Result<(), String> {
     for suite in suites {
         let started = Instant::now();
         let cases = suite
-            .run()
+            .run(accept)
             .map_err(|reason| format!("suite {}: {reason}", suite.name()))?;
         let seconds = started.elapsed().as_secs();
         summary.push(format!(
@@ -54,7 +57,7 @@ impl Suite {
         format!("{self:?}").to_lowercase()
     }
 
-    fn run(self) -> Result<Cases, String> {
+    fn run(self, accept: bool) -> Result<Cases, String> {
         match self {
             Self::Lint => lint(),
             Self::Unit => run_tests(
@@ -71,6 +74,7 @@ impl Suite {
                         .env("CLAVIGER_REQUIRE_POSTGRES", "1"),
                 )
             }
+            Self::Instructions => instructions::run(accept),
             Self::Interop => interop::run(),
             Self::E2e => {
                 let postgres = Postgres::start()?;

@@ -16,8 +16,8 @@ pub(crate) struct Report {
 /// Where it was measured.
 #[derive(Serialize)]
 pub(crate) struct Machine {
-    cpu: String,
-    cores: usize,
+    pub(crate) cpu: String,
+    pub(crate) cores: usize,
     memory_kib: u64,
     kernel: String,
 }
@@ -96,20 +96,12 @@ impl Report {
     }
 
     pub(crate) fn write(&self) -> Result<(), String> {
-        let folder = PathBuf::from("target/bench");
-        std::fs::create_dir_all(&folder)
-            .map_err(|error| format!("{}: {error}", folder.display()))?;
-        let file = folder.join(format!("{}.json", self.name));
-        let text = serde_json::to_string_pretty(self).map_err(|error| error.to_string())?;
-        std::fs::write(&file, text + "\n")
-            .map_err(|error| format!("{}: {error}", file.display()))?;
-        println!("written to {}", file.display());
-        Ok(())
+        write_json(self.name, self)
     }
 }
 
 impl Machine {
-    fn describe() -> Self {
+    pub(crate) fn describe() -> Self {
         let field = |file: &str, key: &str| {
             std::fs::read_to_string(file)
                 .unwrap_or_default()
@@ -138,7 +130,17 @@ impl Machine {
     }
 }
 
-fn median(samples: &[f64]) -> f64 {
+pub(crate) fn write_json(name: &str, results: &impl Serialize) -> Result<(), String> {
+    let folder = PathBuf::from("target/bench");
+    std::fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    let file = folder.join(format!("{name}.json"));
+    let text = serde_json::to_string_pretty(results).map_err(|error| error.to_string())?;
+    std::fs::write(&file, text + "\n").map_err(|error| format!("{}: {error}", file.display()))?;
+    println!("written to {}", file.display());
+    Ok(())
+}
+
+pub(crate) fn median(samples: &[f64]) -> f64 {
     let mut sorted = samples.to_vec();
     sorted.sort_by(f64::total_cmp);
     let middle = sorted.len() / 2;
