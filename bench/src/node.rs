@@ -1,16 +1,16 @@
 //! A gateway from the library alone: a quick build to measure with, and changes published while it serves.
 
 use std::fs;
+use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::io::{self, Write};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use clap::Args;
 use domain::id::KeyManagerId;
-use domain::{Clock, SecretString};
 use domain::snapshot::{SnapshotRevision, SnapshotUpdate};
+use domain::{Clock, SecretString};
 use gateway::{
     AccessLogMode, Gateway, GatewayConfig, GatewayDependencies, KeySetSource, KeySetSourceError,
     TokenIntrospector, TokenIntrospectorError,

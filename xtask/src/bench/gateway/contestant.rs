@@ -90,7 +90,10 @@ fn claviger(place: &Place, port: u16, front: Front) -> Command {
         .env("CLAVIGER_GATEWAY_LISTEN", format!("127.0.0.1:{port}"))
         .env("CLAVIGER_GATEWAY_MONITORING_LISTEN", "127.0.0.1:0")
         .env("CLAVIGER_GATEWAY_WORKERS", "1")
-        .env("CLAVIGER_GATEWAY_ACCESS_LOG_FILE", place.work.join("access.log"))
+        .env(
+            "CLAVIGER_GATEWAY_ACCESS_LOG_FILE",
+            place.work.join("access.log"),
+        )
         .env("CLAVIGER_LOG_FORMAT", "json");
     if front == Front::Tls {
         command
