@@ -12,7 +12,7 @@ use gateway::{Gateway, GatewayConfig};
 use http::{HeaderMap, Method};
 use serde::Serialize;
 
-use crate::instructions::headers;
+use crate::instructions::{CLIENT, headers};
 use crate::node::{start, wait_for_keys};
 use crate::prepare::now;
 use crate::processor::resident;
@@ -174,7 +174,7 @@ impl Measured {
 
     fn ask_all(&self) -> Result<(), String> {
         for (path, headers) in &self.requests {
-            if !self.gateway.permits(&Method::GET, path, headers) {
+            if !self.gateway.permits(CLIENT, &Method::GET, path, headers) {
                 return Err(format!("{path} was refused"));
             }
         }
@@ -207,7 +207,7 @@ impl Measured {
                     changes: vec![change],
                 })
                 .map_err(|error| error.to_string())?;
-            while self.gateway.permits(&Method::GET, path, headers) != is_given {
+            while self.gateway.permits(CLIENT, &Method::GET, path, headers) != is_given {
                 if from.elapsed() > Duration::from_secs(5) {
                     return Err("a change was never effective".to_owned());
                 }

@@ -1,6 +1,7 @@
 //! A fixed number of decisions. The count of instructions is the difference between two runs of different length,
 //! so that the start does not matter.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -58,13 +59,16 @@ impl Instructions {
         let headers = headers(token)?;
         let path = world.path_of(0);
         for _ in 0..self.count {
-            if !gateway.permits(&Method::GET, &path, &headers) {
+            if !gateway.permits(CLIENT, &Method::GET, &path, &headers) {
                 return Err("a decision was a refusal".to_owned());
             }
         }
         Ok(())
     }
 }
+
+/// Where requests come from.
+pub(crate) const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 /// What a client sends.
 pub(crate) fn headers(token: &str) -> Result<HeaderMap, String> {
