@@ -159,8 +159,12 @@ impl Place {
         command
             .args(["-t", "1"])
             .args(arguments)
-            .arg(format!("--warm-up-time={}", options.warm_up))
-            .args(["-D", &options.seconds.to_string()])
+            // It takes no fractions of a second.
+            .arg(format!(
+                "--warm-up-time={}ms",
+                milliseconds(options.warm_up)
+            ))
+            .args(["-D", &format!("{}ms", milliseconds(options.seconds))])
             .args(["-H", &format!("authorization: Bearer {token}")])
             .arg(format!("{scheme}://{}{path}", running.address));
         let h2load = command
