@@ -8,6 +8,7 @@ use std::sync::Arc;
 use domain::SecretString;
 use domain::token_profile::SignatureAlgorithm;
 
+use crate::claims::Claims;
 use crate::decide::{Ground, Stop, UnknownKey, pass, refuse};
 use crate::identity::{Identity, Origin, Standing};
 use crate::key_manager::KeyManager;
@@ -127,6 +128,7 @@ fn identify<T: Trace>(
     }
     let digest = revocation::digest_of(token);
     Identity::of_signed(&parsed.claims, issuer, key_manager, removals, digest)
+        .map(|identity| with_passed_claims(identity, &parsed.claims, key_manager, ground))
         .map_err(|reason| refuse(Check::Time, reason, api, trace))
 }
 
@@ -156,6 +158,7 @@ fn introspect<T: Trace>(
             let until = ground.now.saturating_add(seconds(kept.keep_active));
             let digest = revocation::digest_of(token);
             Identity::of_active(claims, origin, key_manager, until, digest)
+                .map(|identity| with_passed_claims(identity, claims, key_manager, ground))
         }
         Ok(None) => {
             let until = ground.now.saturating_add(seconds(kept.keep_inactive));
@@ -239,6 +242,22 @@ fn verify_signature(
         Err(Unverified::Signature(Reason::GraphToken))
     } else {
         Err(Unverified::Signature(Reason::SignatureInvalid))
+    }
+}
+
+/// What backend tokens will be made of.
+fn with_passed_claims(
+    identity: Identity,
+    claims: &Claims,
+    key_manager: &KeyManager,
+    ground: &Ground<'_>,
+) -> Identity {
+    let passed = ground
+        .backend_tokens
+        .map(|tokens| tokens.passed(claims, key_manager));
+    Identity {
+        passed_claims: passed.map(Arc::new),
+        ..identity
     }
 }
 

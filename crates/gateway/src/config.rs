@@ -29,6 +29,8 @@ pub struct GatewayConfig {
     pub key_sets: KeySetConfig,
     pub introspection: IntrospectionConfig,
     pub client_certificates: ClientCertificates,
+    /// `None` tells upstreams nothing about callers.
+    pub backend_tokens: Option<BackendTokenConfig>,
     /// Difference between the clocks of gateway and authorization servers that is forgiven.
     pub clock_leeway: Duration,
     /// Bound of the cache of verified tokens, in bytes; 0 turns it off.
@@ -138,6 +140,40 @@ pub struct IntrospectionConfig {
     pub waiting: usize,
 }
 
+/// The gateway's signed word to upstreams about who calls (WSO2's backend JWT).
+#[derive(Clone, Debug)]
+pub struct BackendTokenConfig {
+    pub header: String,
+    /// Stands before the names of the gateway's own claims.
+    pub dialect: String,
+    pub issuer: String,
+    pub algorithm: BackendTokenAlgorithm,
+    /// A token is made anew when a fifth of this, at most a minute, is left.
+    pub lifetime: Duration,
+    pub encoding: BackendTokenEncoding,
+    /// PKCS #8, PEM.
+    pub key: domain::SecretString,
+    /// The key before it, whose tokens upstreams shall still be able to verify.
+    pub previous_key: Option<domain::SecretString>,
+    /// Bound of the tokens that are remembered, in bytes.
+    pub cache_bytes: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BackendTokenAlgorithm {
+    RS256,
+    ES256,
+}
+
+/// How the parts of a backend token are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BackendTokenEncoding {
+    /// RFC 7515.
+    Base64Url,
+    /// With padding, as WSO2 did before it followed the RFC.
+    Base64,
+}
+
 /// Whether clients are asked for a TLS certificate. None is ever demanded: only tokens that are bound to one need it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum ClientCertificates {
@@ -202,6 +238,7 @@ impl Default for GatewayConfig {
             key_sets: KeySetConfig::default(),
             introspection: IntrospectionConfig::default(),
             client_certificates: ClientCertificates::default(),
+            backend_tokens: None,
             clock_leeway: Duration::from_mins(1),
             token_cache_bytes: 64 * 1024 * 1024,
             forwarded: ForwardedPolicy::default(),

@@ -19,6 +19,7 @@ use domain::token_profile::AudienceRule;
 use http::{HeaderMap, Method};
 
 use crate::authenticate::authenticate;
+use crate::backend_token::{BackendTokens, PassedClaims};
 use crate::certificate_binding::{CertificateDigest, Confirmation};
 use crate::config::IntrospectionConfig;
 use crate::cors::{Cors, is_preflight};
@@ -67,6 +68,7 @@ pub(crate) struct Ground<'g> {
     /// What a key manager said about the request's token, where it was asked.
     pub(crate) introspected: Option<&'g Introspected>,
     pub(crate) introspection: &'g IntrospectionConfig,
+    pub(crate) backend_tokens: Option<&'g BackendTokens>,
     /// For APIs without a policy of their own.
     pub(crate) cors: Option<&'g Cors>,
     /// `None` counts nothing.
@@ -107,6 +109,8 @@ pub(crate) struct Caller {
     pub(crate) subscription_id: Option<SubscriptionId>,
     /// Business plan.
     pub(crate) subscription_policy: Option<Arc<str>>,
+    /// Only where backend tokens are made.
+    pub(crate) passed_claims: Option<Arc<PassedClaims>>,
 }
 
 /// Why there is no admission, or not yet.
@@ -343,6 +347,7 @@ fn subscriber<T: Trace>(
             key_type: open_resource_endpoint(api).unwrap_or(KeyType::Production),
             subscription_id: None,
             subscription_policy: None,
+            passed_claims: identity.passed_claims.clone(),
         });
     };
     trace.saw(Fact::Mapping(mapping));
@@ -368,6 +373,7 @@ fn subscriber<T: Trace>(
         key_type: mapping.key_type,
         subscription_id: subscription.map(|one| one.id),
         subscription_policy: subscription.map(|one| Arc::clone(&one.throttling_policy)),
+        passed_claims: identity.passed_claims.clone(),
     })
 }
 

@@ -15,6 +15,7 @@ use http::{HeaderMap, HeaderValue, Method, Response};
 use secrecy::ExposeSecret as _;
 
 use crate::access_log::AccessLog;
+use crate::backend_token::BackendTokens;
 use crate::config::GatewayConfig;
 use crate::cors::Cors;
 use crate::credential::Credential;
@@ -49,6 +50,7 @@ pub(crate) struct Engine {
     key_sets: Arc<KeySets>,
     pub(crate) introspections: Arc<Introspections>,
     pub(crate) origins: Origins,
+    pub(crate) backend_tokens: Option<BackendTokens>,
     pub(crate) requests_in_progress: AtomicU64,
     pub(crate) access_log: Option<AccessLog>,
     tracing: Option<Tracing>,
@@ -79,6 +81,7 @@ impl Engine {
         introspections: Arc<Introspections>,
         access_log: Option<AccessLog>,
         tracing: Option<Tracing>,
+        backend_tokens: Option<BackendTokens>,
     ) -> Self {
         Self {
             clock,
@@ -90,6 +93,7 @@ impl Engine {
             key_sets,
             introspections,
             origins: Origins::new(&config),
+            backend_tokens,
             requests_in_progress: AtomicU64::new(0),
             cors: config.cors.as_ref().map(Cors::compile),
             access_log,
@@ -245,6 +249,7 @@ impl Engine {
             unknown_key: learned.unknown_key,
             introspected: learned.introspected.as_deref(),
             introspection: &self.config.introspection,
+            backend_tokens: self.backend_tokens.as_ref(),
             cors: self.cors.as_ref(),
             limits: None,
         }

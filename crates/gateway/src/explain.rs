@@ -389,6 +389,7 @@ impl Recorder {
             Reason::KeyTypeWithoutEndpoint => "the API has no endpoint for this key type: use keys of the other type, or add the endpoint to the API".to_owned(),
             Reason::ScopeMissing => "request a token with one of the resource's scopes, or have the role assigned to the client".to_owned(),
             Reason::ApiLimit | Reason::ResourceLimit | Reason::SubscriptionLimit | Reason::ApplicationLimit => "wait until the time in the answer, or subscribe under a wider plan".to_owned(),
+            Reason::BackendTokenUnavailable => "the token is not the matter: look at the gateway's log and its signing key for backend tokens".to_owned(),
             Reason::RequestTooLarge | Reason::RequestTimeout | Reason::RequestAborted | Reason::HostInvalid | Reason::UpstreamUnreachable | Reason::UpstreamBroken | Reason::UpstreamTimeout => "the token is not the matter: look at the request's size and the API's endpoint".to_owned(),
         }
     }

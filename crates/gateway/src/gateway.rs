@@ -16,6 +16,7 @@ use jiff::Timestamp;
 use tokio::sync::oneshot;
 
 use crate::access_log::AccessLog;
+use crate::backend_token::{BackendTokenError, BackendTokens};
 use crate::blocking_condition::BlockingConditions;
 use crate::config::{GatewayConfig, TlsIdentity, UpstreamTls};
 use crate::decide::RequestParts;
@@ -72,6 +73,8 @@ pub enum StartError {
     Tls(#[source] TlsError),
     #[error("the certificate authorities or the client certificate for upstreams cannot be used")]
     UpstreamTls(#[source] TlsError),
+    #[error("backend tokens cannot be made")]
+    BackendTokens(#[source] BackendTokenError),
     #[error("a thread or its runtime cannot be started")]
     Thread(#[source] std::io::Error),
 }
@@ -111,6 +114,10 @@ impl Gateway {
         config: GatewayConfig,
         dependencies: GatewayDependencies,
     ) -> Result<Self, StartError> {
+        let backend_tokens = config.backend_tokens.as_ref().map(BackendTokens::new);
+        let backend_tokens = backend_tokens
+            .transpose()
+            .map_err(StartError::BackendTokens)?;
         let (key_sets, queue) = KeySets::new(
             dependencies.key_set_source,
             Arc::clone(&dependencies.clock),
@@ -136,6 +143,7 @@ impl Gateway {
             introspections,
             access_log,
             dependencies.tracing,
+            backend_tokens,
         ));
         let (stop_key_sets, stopped) = oneshot::channel();
         let key_set_thread = thread::Builder::new()

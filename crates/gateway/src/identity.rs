@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use domain::id::KeyManagerId;
 
+use crate::backend_token::PassedClaims;
 use crate::certificate_binding::Confirmation;
 use crate::claims::{Claims, TimeClaim};
 use crate::key_manager::KeyManager;
@@ -34,6 +35,8 @@ pub(crate) struct Identity {
     /// `jti` (RFC 7519 section 4.1.7), or Entra ID's `uti`.
     pub(crate) token_id: Option<Arc<str>>,
     pub(crate) revocable_digest: RevocableDigest,
+    /// Only where backend tokens are made.
+    pub(crate) passed_claims: Option<Arc<PassedClaims>>,
 }
 
 /// What the key manager was found by.
@@ -136,6 +139,7 @@ impl Identity {
             token_id: None,
             // Nobody asks whether it is revoked as well.
             revocable_digest: [0; 32],
+            passed_claims: None,
         }
     }
 
@@ -172,7 +176,12 @@ impl Identity {
             Origin::Issuer(issuer) => issuer.len(),
             Origin::Opaque => 0,
         };
+        let passed_claims = self
+            .passed_claims
+            .as_ref()
+            .map_or(0, |claims| claims.weight());
         size_of::<Self>()
+            + passed_claims
             + issuer
             + consumer_key
             + self.token_id.as_ref().map_or(0, |token_id| token_id.len())

@@ -6,6 +6,7 @@
 
 mod access_log;
 mod authenticate;
+mod backend_token;
 mod blocking_condition;
 mod certificate_binding;
 mod claims;
@@ -44,9 +45,11 @@ mod upstream;
 mod verify;
 
 pub use access_log::{AccessLogMode, AccessLogPolicy};
+pub use backend_token::BackendTokenError;
 pub use config::{
-    ClientCertificates, EndpointHealth, ForwardedHeader, ForwardedPolicy, GatewayConfig,
-    IntrospectionConfig, KeySetConfig, Limits, Timeouts, TlsIdentity, TrustedProxies, UpstreamTls,
+    BackendTokenAlgorithm, BackendTokenConfig, BackendTokenEncoding, ClientCertificates,
+    EndpointHealth, ForwardedHeader, ForwardedPolicy, GatewayConfig, IntrospectionConfig,
+    KeySetConfig, Limits, Timeouts, TlsIdentity, TrustedProxies, UpstreamTls,
 };
 pub use explain::{ExplainRequest, ExplainTarget};
 pub use gateway::{Gateway, GatewayDependencies, GatewayStatus, KeyManagerKeys, StartError};

@@ -137,6 +137,8 @@ reasons! {
     SubscriptionLimit = "subscription_limit" => SUBSCRIPTION_LIMIT,
     ApplicationLimit = "application_limit" => APPLICATION_LIMIT,
 
+    /// The gateway could not sign its word to the upstream.
+    BackendTokenUnavailable = "backend_token_unavailable" => UNCLASSIFIED,
     RequestTooLarge = "request_too_large" => PAYLOAD_TOO_LARGE,
     /// The client stopped sending its body, or took longer than a whole request may.
     RequestTimeout = "request_timeout" => REQUEST_TIMEOUT,

@@ -10,6 +10,7 @@ mod sections;
 pub(crate) use gateway::{AccessLogSetting, ForwardedSetting};
 pub(crate) use load::load;
 pub(crate) use sections::{
-    ClientAddressHeader, ClientCertificatesSetting, Config, Gateway as GatewaySettings, LogFormat,
-    Outbound, PrivateTargetsSetting,
+    BackendJwt, BackendJwtAlgorithm, BackendJwtEncoding, ClientAddressHeader,
+    ClientCertificatesSetting, Config, Gateway as GatewaySettings, LogFormat, Outbound,
+    PrivateTargetsSetting,
 };

@@ -1,5 +1,6 @@
 //! One running node: store, control plane, gateway, and what carries data between them.
 
+mod backend_tokens;
 mod explainer;
 pub(crate) mod gateway_config;
 mod key_set_source;

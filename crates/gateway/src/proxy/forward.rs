@@ -5,7 +5,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{CONNECTION, CONTENT_LENGTH, HOST, ORIGIN, UPGRADE};
+use http::header::{
+    CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, ORIGIN, UPGRADE,
+};
 use http::uri::{PathAndQuery, Scheme};
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
 use hyper::body::{Body as _, Incoming};
@@ -21,6 +23,7 @@ use super::headers::{Origin, X_REQUEST_ID, asks_for_websocket, for_upstream, rem
 use super::pool::{Lease, Need};
 use super::request_trace::RequestTrace;
 use super::{Worker, request_head, tunnel};
+use crate::backend_token::{BackendTokens, KEY_SET_PATH};
 use crate::decide::{Admission, Preflight, RequestParts};
 use crate::engine::Turned;
 use crate::mediation;
@@ -55,6 +58,12 @@ pub(super) async fn handle(
     let origin = request.headers().get(ORIGIN).cloned();
     if let Err(reason) = request_head::check(&request) {
         return refuse_for_good(reason, record, request.version());
+    }
+    if let Some(tokens) = &worker.engine.backend_tokens
+        && request.uri().path() == KEY_SET_PATH
+        && matches!(*request.method(), Method::GET | Method::HEAD)
+    {
+        return key_set(tokens, record);
     }
     let parts = RequestParts {
         method: request.method(),
@@ -158,6 +167,11 @@ async fn forward(
         mediation::apply(&edits.request, &mut head.headers);
     }
     record.trace.write(&mut head.headers);
+    // After the edits: nobody else speaks for the gateway.
+    if let Some(tokens) = &worker.engine.backend_tokens {
+        let now = worker.engine.clock.now().as_second();
+        tokens.write(admission, now, &mut head.headers)?;
+    }
 
     let mut candidates = Candidates::new(worker, admission, ends, target.need());
     let (mut upstream, mut lease) = candidates.connection().await?;
@@ -386,6 +400,23 @@ fn refuse_for_good(
             .insert(CONNECTION, HeaderValue::from_static("close"));
     }
     response
+}
+
+/// The keys of backend tokens, for whoever wants to verify one.
+fn key_set(tokens: &BackendTokens, mut record: Box<AccessRecord>) -> Response<ResponseBody> {
+    let body = tokens.key_set();
+    let mut head = Response::new(()).into_parts().0;
+    let lines = &mut head.headers;
+    lines.insert(
+        CONTENT_TYPE,
+        HeaderValue::from_static("application/jwk-set+json"),
+    );
+    lines.insert(CACHE_CONTROL, HeaderValue::from_static("max-age=300"));
+    if record.method == Method::HEAD {
+        lines.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
+    }
+    record.answered(head.status);
+    Response::from_parts(head, ResponseBody::Own(Some(body), record))
 }
 
 fn refuse(refusal: &Refusal, mut record: Box<AccessRecord>) -> Response<ResponseBody> {

@@ -363,6 +363,12 @@ fn check(config: &Config) -> Result<(), ConfigError> {
             "asks over TLS only: give tls_certificate_file and tls_key_file",
         );
     }
+    if !(60..=86_400).contains(&config.gateway.backend_jwt.lifetime_seconds) {
+        return invalid(
+            "gateway.backend_jwt.lifetime_seconds",
+            "must be between 60 and 86400",
+        );
+    }
     for (setting, seconds) in [
         (
             "outbound.connect_timeout_seconds",

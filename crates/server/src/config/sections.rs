@@ -113,6 +113,39 @@ pub(crate) struct Gateway {
     /// The header in which they name it.
     pub(crate) client_address_header: ClientAddressHeader,
     pub(crate) upstreams: Upstreams,
+    pub(crate) backend_jwt: BackendJwt,
+}
+
+/// The gateway's signed word to upstreams about who calls.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct BackendJwt {
+    pub(crate) enabled: bool,
+    pub(crate) header: String,
+    /// Stands before the names of the gateway's own claims.
+    pub(crate) dialect: String,
+    pub(crate) issuer: String,
+    pub(crate) algorithm: BackendJwtAlgorithm,
+    pub(crate) encoding: BackendJwtEncoding,
+    /// 60 to 86400.
+    pub(crate) lifetime_seconds: u64,
+    /// PEM, PKCS #8; empty means: made at first start and kept in the data folder.
+    pub(crate) key_file: PathBuf,
+    /// The key before it, so that upstreams can still verify its tokens.
+    pub(crate) previous_key_file: PathBuf,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum BackendJwtAlgorithm {
+    RS256,
+    ES256,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum BackendJwtEncoding {
+    Base64Url,
+    Base64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -248,6 +281,7 @@ impl Default for Gateway {
             trusted_proxies: Vec::new(),
             client_address_header: ClientAddressHeader::XForwardedFor,
             upstreams: Upstreams::default(),
+            backend_jwt: BackendJwt::default(),
         }
     }
 }
@@ -263,6 +297,22 @@ impl Gateway {
             max_age_seconds: self.cors_max_age_seconds,
             ..CorsPolicy::default()
         })
+    }
+}
+
+impl Default for BackendJwt {
+    fn default() -> Self {
+        Self {
+            enabled: false,
+            header: "X-JWT-Assertion".to_owned(),
+            dialect: "http://wso2.org/claims".to_owned(),
+            issuer: "wso2.org/products/am".to_owned(),
+            algorithm: BackendJwtAlgorithm::RS256,
+            encoding: BackendJwtEncoding::Base64Url,
+            lifetime_seconds: 900,
+            key_file: PathBuf::new(),
+            previous_key_file: PathBuf::new(),
+        }
     }
 }
 

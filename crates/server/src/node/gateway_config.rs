@@ -12,6 +12,7 @@ use gateway::{
     GatewayConfig, IntrospectionConfig, KeySetConfig, Limits, Timeouts, TrustedProxies,
 };
 
+use super::backend_tokens;
 use crate::config::{
     AccessLogSetting, ClientAddressHeader, ClientCertificatesSetting, Config, ForwardedSetting,
     GatewaySettings,
@@ -79,6 +80,7 @@ pub(super) fn gateway_config(config: &Config, tls: GatewayTls) -> Result<Gateway
         },
         client_certificates: client_certificates(settings)?,
         trusted_proxies: trusted_proxies(settings)?,
+        backend_tokens: backend_tokens::settings(&settings.backend_jwt, &config.data_folder)?,
         clock_leeway: seconds(settings.clock_leeway_seconds),
         token_cache_bytes: settings.token_cache_bytes,
         forwarded: match settings.forwarded {
