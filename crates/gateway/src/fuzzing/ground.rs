@@ -110,6 +110,7 @@ fn engine() -> (Engine, Runtime) {
         introspections,
         None,
         None,
+        None,
     );
     let whole = SnapshotUpdate {
         base: None,
