@@ -114,22 +114,8 @@ impl Folders {
     fn install_python_clients(&self) -> Result<PathBuf, String> {
         let pins = self.tests.join("requirements.txt");
         let folder = self.installed.join("venv");
-        let python = folder.join("bin/python");
-        once(&folder, &pins, || {
-            run_program(
-                "python3 -m venv",
-                Command::new("python3").args(["-m", "venv"]).arg(&folder),
-            )?;
-            // The pins are complete; of the Graph SDK's many modules, only those in use are compiled.
-            run_program(
-                "pip install",
-                Command::new(&python)
-                    .args(["-m", "pip", "install", "--quiet", "--no-deps"])
-                    .args(["--no-compile", "--disable-pip-version-check", "-r"])
-                    .arg(&pins),
-            )
-        })?;
-        Ok(python)
+        install_python_packages(&folder, &pins)?;
+        Ok(folder.join("bin/python"))
     }
 
     /// Returns the folder in which `require` finds the clients.
@@ -151,6 +137,24 @@ impl Folders {
         })?;
         Ok(folder.join("node_modules"))
     }
+}
+
+/// Makes `folder` a virtual environment with what `pins` names, which must be complete.
+pub(crate) fn install_python_packages(folder: &Path, pins: &Path) -> Result<(), String> {
+    once(folder, pins, || {
+        run_program(
+            "python3 -m venv",
+            Command::new("python3").args(["-m", "venv"]).arg(folder),
+        )?;
+        // Of the Graph SDK's many modules, only those in use are compiled.
+        run_program(
+            "pip install",
+            Command::new(folder.join("bin/python"))
+                .args(["-m", "pip", "install", "--quiet", "--no-deps"])
+                .args(["--no-compile", "--disable-pip-version-check", "-r"])
+                .arg(pins),
+        )
+    })
 }
 
 /// Fills `folder` unless it was filled with the same `pins`, which a copy of them in it tells.

@@ -13,6 +13,7 @@
 
 mod bench;
 mod command;
+mod envoy;
 mod fuzz;
 mod instructions;
 mod interop;

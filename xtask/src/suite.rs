@@ -5,9 +5,8 @@ use std::time::Instant;
 use clap::ValueEnum;
 
 use crate::command::{Cases, cargo, run_program, run_tests};
-use crate::instructions;
-use crate::interop;
 use crate::postgres::Postgres;
+use crate::{envoy, instructions, interop};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Suite {
@@ -21,6 +20,8 @@ pub(crate) enum Suite {
     Instructions,
     /// Microsoft's own clients against the emulator.
     Interop,
+    /// The real Envoy with Claviger deciding, against the same table as the built-in proxy.
+    Envoy,
     /// The real binaries over their public faces, on SQLite and on PostgreSQL.
     E2e,
 }
@@ -76,6 +77,7 @@ impl Suite {
             }
             Self::Instructions => instructions::run(accept),
             Self::Interop => interop::run(),
+            Self::Envoy => envoy::run(),
             Self::E2e => {
                 let postgres = Postgres::start()?;
                 run_program(

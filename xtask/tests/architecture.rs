@@ -11,6 +11,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("connectors", &["domain"]),
     ("control", &["domain", "store", "connectors"]),
     ("gateway", &["domain"]),
+    ("ext_authz", &["gateway"]),
     ("web", &["domain", "control"]),
     ("emulator", &[]),
     (
@@ -21,6 +22,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "connectors",
             "control",
             "gateway",
+            "ext_authz",
             "web",
             "emulator",
         ],
@@ -37,7 +39,8 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
     ("store", &["axum", "reqwest"]),
     ("connectors", &["sqlx", "axum"]),
     ("control", &["axum", "askama"]),
-    ("gateway", &["sqlx", "axum"]),
+    ("gateway", &["sqlx", "axum", "tonic"]),
+    ("ext_authz", &["sqlx", "control"]),
 ];
 
 struct Graph {

@@ -26,6 +26,7 @@ use crate::introspection::{Introspections, TokenIntrospector};
 use crate::key_set::refresh::{self, KeySetSource};
 use crate::key_set::{KeySets, KeySource};
 use crate::metrics::{counter, gauge};
+use crate::proxy::verdict::{DescribedRequest, Judge, Verdict};
 use crate::proxy::{Proxy, ProxyError, TlsError};
 use crate::revocation::Revocations;
 use crate::snapshot::OutOfOrder;
@@ -39,6 +40,7 @@ const LOG_PATIENCE: Duration = Duration::from_secs(5);
 pub struct Gateway {
     engine: Arc<Engine>,
     proxy: Proxy,
+    judge: Judge,
     /// One change after the other.
     changing: Mutex<()>,
     key_sets_thread: Mutex<Option<KeySetsThread>>,
@@ -157,6 +159,7 @@ impl Gateway {
             ProxyError::Thread(error) => StartError::Thread(error),
         })?;
         Ok(Self {
+            judge: Judge::new(&engine),
             engine,
             proxy,
             changing: Mutex::new(()),
@@ -205,6 +208,12 @@ impl Gateway {
     /// Every check that a request with this token would meet, and how it ends. Counts as no request.
     pub async fn explain(&self, request: &ExplainRequest) -> Explanation {
         self.engine.explain(request).await
+    }
+
+    /// Decides for another proxy, which does as the verdict says. Counts and logs as a request; one that passes
+    /// counts as answered with 200, for the upstream's answer is not seen here.
+    pub async fn judge(&self, request: DescribedRequest) -> Verdict {
+        self.judge.judge(request).await
     }
 
     /// The verification keys of every key manager.

@@ -57,6 +57,7 @@ pub use introspection::{LARGEST_INTROSPECTION, TokenIntrospector, TokenIntrospec
 pub use key_set::LARGEST_KEY_SET;
 pub use key_set::refresh::{KeySetSource, KeySetSourceError};
 pub use proxy::TlsError;
+pub use proxy::verdict::{DescribedRequest, Forwarding, UpstreamTarget, Verdict};
 pub use refusal::{Reason, Refusal};
 pub use snapshot::OutOfOrder;
 pub use span::{RequestSpan, SpanId, SpanSink, TraceId, Tracing, UpstreamSpan};

@@ -15,6 +15,7 @@ mod request_head;
 mod request_trace;
 mod tls;
 mod tunnel;
+pub(crate) mod verdict;
 mod write_timeout;
 
 use std::io;

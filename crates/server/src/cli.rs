@@ -1,5 +1,6 @@
 //! The command line.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
@@ -106,6 +107,15 @@ pub(crate) struct GatewayRun {
     /// SIGHUP; one that cannot be used leaves the old snapshot in use.
     #[arg(long, value_name = "FILE")]
     pub(crate) snapshot: Option<PathBuf>,
+    /// Decides for Envoy too: serves its external authorization over gRPC. Plain HTTP/2, for loopback or a private
+    /// network.
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        num_args = 0..=1,
+        default_missing_value = "127.0.0.1:8282"
+    )]
+    pub(crate) ext_authz: Option<SocketAddr>,
     #[command(flatten)]
     pub(crate) settings: Settings,
 }

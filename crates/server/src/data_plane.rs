@@ -5,17 +5,19 @@
 
 mod snapshot_file;
 
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use connectors::http::OutboundHttp;
 use control::error::chain;
 use domain::Clock;
+use ext_authz::{Health, Serving};
 use gateway::Gateway;
 use tokio::task::JoinHandle;
 
 use self::snapshot_file::SnapshotFile;
+use crate::cli::GatewayRun;
 use crate::config::Config;
 use crate::listener::Bound;
 use crate::node::monitoring::{self, Monitored};
@@ -27,35 +29,42 @@ use crate::shutdown::{Shutdown, ShutdownSignal, StopSignals};
 use crate::system::SystemClock;
 use crate::terminal::say;
 
+/// How soon the health service says that the first snapshot is there.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
 /// Runs until SIGINT or SIGTERM. An error is a sentence for the operator.
-pub(crate) async fn run(config: Config, snapshot: Option<PathBuf>) -> Result<(), String> {
+pub(crate) async fn run(config: Config, run: GatewayRun) -> Result<(), String> {
     let stop = StopSignals::listen()?;
-    let data_plane = DataPlane::start(&config, snapshot).await?;
-    say(&format!(
-        "Ready. Gateway {}, monitoring {}",
-        data_plane.gateway_url, data_plane.monitoring_url
-    ));
+    let data_plane = DataPlane::start(&config, run).await?;
+    say(&data_plane.ready);
     stop.wait().await;
     tracing::info!("stopping");
+    data_plane.health.set(Serving::Ending);
     node::stop(data_plane.shutdown, data_plane.tasks, data_plane.gateway).await;
     Ok(())
 }
 
 struct DataPlane {
-    gateway_url: String,
-    monitoring_url: String,
+    /// For the person at the terminal: where everything is.
+    ready: String,
+    /// What gRPC's health service says, where it is served.
+    health: Health,
     gateway: Arc<Gateway>,
     shutdown: Shutdown,
     tasks: Vec<JoinHandle<()>>,
 }
 
 impl DataPlane {
-    async fn start(config: &Config, snapshot: Option<PathBuf>) -> Result<Self, String> {
+    async fn start(config: &Config, run: GatewayRun) -> Result<Self, String> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         node::make_folder(&config.data_folder)?;
         let http =
             OutboundHttp::new(node::outbound(&config.outbound)?).map_err(|error| chain(&error))?;
         let monitoring = Bound::bind("monitoring", config.gateway.monitoring_listen, None).await?;
+        let ext_authz = match run.ext_authz {
+            Some(address) => Some(Bound::bind("ext_authz", address, None).await?),
+            None => None,
+        };
         let introspector = ControlIntrospector::new();
         let (gateway, tls_watch) = node::start_gateway(config, &clock, &http, &introspector)?;
         let has_snapshot = Arc::new(AtomicBool::new(false));
@@ -65,7 +74,8 @@ impl DataPlane {
             gateway: Arc::downgrade(&gateway),
             has_snapshot: Arc::clone(&has_snapshot),
         };
-        let carrying = if let Some(file) = snapshot {
+        let health = Health::new();
+        let carrying = if let Some(file) = run.snapshot {
             let file = SnapshotFile::open(file, &gateway, &has_snapshot).await?;
             tokio::spawn(file.watch(signal.clone()))
         } else {
@@ -73,15 +83,29 @@ impl DataPlane {
             let carrier = Carrier::new(&gateway, &has_snapshot).keeping(copy);
             carry_from_database(config, carrier, introspector, signal.clone()).await?
         };
-        let monitoring_url = monitoring.url();
+        let mut ready = format!(
+            "Ready. Gateway {}, monitoring {}",
+            node::public_gateway_url(config, &gateway),
+            monitoring.url()
+        );
         let mut tasks = vec![
             carrying,
             monitoring.serve(monitoring::router(monitored), signal.clone()),
         ];
         tasks.extend(tls_watch.run(&gateway, &signal));
+        if let Some(bound) = ext_authz {
+            ready = format!("{ready}, ext_authz {}", bound.url());
+            let router = ext_authz::router(&gateway, &health);
+            tasks.push(tokio::spawn(announce(
+                Arc::clone(&has_snapshot),
+                health.clone(),
+                signal.clone(),
+            )));
+            tasks.push(bound.serve(router, signal));
+        }
         Ok(Self {
-            gateway_url: node::public_gateway_url(config, &gateway),
-            monitoring_url,
+            ready,
+            health,
             gateway,
             shutdown,
             tasks,
@@ -115,4 +139,16 @@ async fn carry_from_database(
         }
         Err(reason) => Err(reason.into()),
     }
+}
+
+/// Has the health service say so once there is a snapshot.
+async fn announce(has_snapshot: Arc<AtomicBool>, health: Health, shutdown: ShutdownSignal) {
+    let mut stop = std::pin::pin!(shutdown.wait());
+    while !has_snapshot.load(Ordering::Acquire) {
+        tokio::select! {
+            () = &mut stop => return,
+            () = tokio::time::sleep(LOOK_EVERY) => {}
+        }
+    }
+    health.set(Serving::Yes);
 }

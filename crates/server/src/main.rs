@@ -56,7 +56,7 @@ fn run(command: Command) -> Result<(), String> {
         Command::Gateway(run) => {
             let config = load(&run.settings)?;
             telemetry::start(config.log.format, &config.log.filter)?;
-            runtime()?.block_on(data_plane::run(config, run.snapshot))
+            runtime()?.block_on(data_plane::run(config, run))
         }
         Command::Users(command) => {
             let config = load(command.settings())?;

@@ -84,6 +84,14 @@ impl Surroundings {
         }
     }
 
+    /// Of the endpoint that answers.
+    pub fn upstream_address(&self) -> std::net::SocketAddr {
+        let (host, port) = (self.upstream.host_str(), self.upstream.port());
+        format!("{}:{}", host.unwrap_or_default(), port.unwrap_or_default())
+            .parse()
+            .expect("it was made from an address")
+    }
+
     /// A whole snapshot.
     pub fn snapshot(&self) -> SnapshotUpdate {
         let mut changes = self.key_managers();

@@ -237,7 +237,7 @@ impl Target<'_> {
         upstream: &Upstream,
         lease: &Lease,
     ) -> Result<(), Reason> {
-        let path = self.path_at(upstream)?;
+        let path = path_at(upstream, self.path, self.query.as_deref())?;
         head.headers.remove(CONNECTION);
         if lease.is_http2() {
             head.version = Version::HTTP_2;
@@ -268,20 +268,25 @@ impl Target<'_> {
         }
         Ok(())
     }
+}
 
-    fn path_at(&self, upstream: &Upstream) -> Result<PathAndQuery, Reason> {
-        let mut target = String::with_capacity(upstream.base_path.len() + self.path.len() + 64);
-        target.push_str(&upstream.base_path);
-        target.push_str(self.path);
-        if target.is_empty() {
-            target.push('/');
-        }
-        if let Some(query) = &self.query {
-            target.push('?');
-            target.push_str(query);
-        }
-        PathAndQuery::from_maybe_shared(Bytes::from(target)).map_err(|_| Reason::PathAmbiguous)
+/// Path and query for the request line at the upstream.
+pub(super) fn path_at(
+    upstream: &Upstream,
+    rest: &str,
+    query: Option<&str>,
+) -> Result<PathAndQuery, Reason> {
+    let mut target = String::with_capacity(upstream.base_path.len() + rest.len() + 64);
+    target.push_str(&upstream.base_path);
+    target.push_str(rest);
+    if target.is_empty() {
+        target.push('/');
     }
+    if let Some(query) = query {
+        target.push('?');
+        target.push_str(query);
+    }
+    PathAndQuery::from_maybe_shared(Bytes::from(target)).map_err(|_| Reason::PathAmbiguous)
 }
 
 /// Why there is no answer, and whether the request may go out again.

@@ -115,6 +115,12 @@ pub(crate) fn for_upstream(headers: &mut HeaderMap, credential: &str, origin: Or
         headers.insert(TE, HeaderValue::from_static("trailers"));
     }
     headers.remove(EXPECT);
+    introduce(headers, credential, origin);
+    accepts_trailers
+}
+
+/// The part of it that does not concern the connection: what the upstream is told about the request.
+pub(super) fn introduce(headers: &mut HeaderMap, credential: &str, origin: Origin<'_>) {
     headers.remove(credential);
     headers.remove(BACKEND_JWT);
     join_cookies(headers);
@@ -150,7 +156,6 @@ pub(crate) fn for_upstream(headers: &mut HeaderMap, credential: &str, origin: Or
         .entry(X_FORWARDED_PROTO)
         .or_insert(HeaderValue::from_static(scheme));
     headers.insert(X_REQUEST_ID, origin.request_id.clone());
-    accepts_trailers
 }
 
 /// HTTP/2 splits cookies over lines; HTTP/1.1 wants one (RFC 9113 section 8.2.3).

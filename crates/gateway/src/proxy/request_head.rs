@@ -5,7 +5,7 @@
 
 use http::header::HOST;
 use http::uri::Authority;
-use http::{HeaderValue, Request, Version};
+use http::{HeaderMap, HeaderValue, Request, Version};
 
 use crate::refusal::Reason;
 
@@ -27,6 +27,16 @@ pub(super) fn check<B>(request: &Request<B>) -> Result<(), Reason> {
         (None, None) if request.version() == Version::HTTP_11 => Err(Reason::HostInvalid),
         _ => Ok(()),
     }
+}
+
+/// The same of a request that another server has parsed: an authority of its own stands in `Host`.
+pub(super) fn check_host(headers: &HeaderMap) -> Result<(), Reason> {
+    let mut hosts = headers.get_all(HOST).iter();
+    let host = hosts.next();
+    if hosts.next().is_some() || host.is_some_and(|host| !is_authority(host)) {
+        return Err(Reason::HostInvalid);
+    }
+    Ok(())
 }
 
 /// What the client called the gateway. An absolute target is believed before `Host` (RFC 9112 section 3.2.2).

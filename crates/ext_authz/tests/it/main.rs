@@ -1,0 +1,6 @@
+//! The authorization service over its public face: gRPC on loopback, and the real Envoy in front of it.
+
+mod checking;
+mod envoy;
+mod health;
+mod support;
