@@ -11,7 +11,7 @@ mod rules;
 mod visible;
 
 use domain::api::{
-    Api, ApiEndpoints, ApiSettings, KeyManagerSelection, LifecycleState, Visibility,
+    Api, ApiEndpoints, ApiSettings, KeyManagerSelection, LifecycleState, MaxTps, Visibility,
     validate_definition,
 };
 use domain::cors::CorsPolicy;
@@ -106,6 +106,7 @@ pub struct ImportApi {
     pub authorization_header: Option<String>,
     pub policies: Option<Vec<String>>,
     pub api_throttling_policy: Option<String>,
+    pub max_tps: Option<MaxTps>,
     pub visibility: Option<Visibility>,
     pub cors: Option<CorsPolicy>,
     pub mediation: Option<Mediation>,

@@ -62,7 +62,7 @@ impl<'a> Applications<'a> {
         settings: ApplicationSettings,
     ) -> Result<Application, Error> {
         require(actor, CHANGE)?;
-        validate(&settings)?;
+        settings.validate()?;
         let now = self.control.clock().now();
         let application = Application {
             id: ApplicationId::generate(self.control.clock(), self.control.random()),
@@ -74,6 +74,7 @@ impl<'a> Applications<'a> {
             version: 1,
         };
         let mut tx = self.control.begin().await?;
+        check_policy(&mut *tx, &application.settings).await?;
         tx.applications()
             .insert(&application)
             .await
@@ -137,9 +138,10 @@ impl<'a> Applications<'a> {
         settings: ApplicationSettings,
     ) -> Result<Application, Error> {
         require(actor, CHANGE)?;
-        validate(&settings)?;
+        settings.validate()?;
         let mut tx = self.control.begin().await?;
         let mut application = find_approved(&mut *tx, actor, id).await?;
+        check_policy(&mut *tx, &settings).await?;
         let is_renamed = application.settings.name != settings.name;
         application.settings = settings;
         application.updated_at = self.control.clock().now();
@@ -238,11 +240,11 @@ async fn reread(tx: &mut dyn Tx, id: ApplicationId) -> Result<Application, Error
     found.ok_or(Error::NotFound(Noun::Application))
 }
 
-fn validate(settings: &ApplicationSettings) -> Result<(), Error> {
-    settings.validate()?;
+async fn check_policy(tx: &mut dyn Tx, settings: &ApplicationSettings) -> Result<(), Error> {
+    let policy = &settings.throttling_policy;
     let mut check = Check::default();
     check.that(
-        throttling_policy::exists(PolicyLevel::Application, &settings.throttling_policy),
+        throttling_policy::exists(tx, PolicyLevel::Application, policy).await?,
         "throttlingPolicy",
         "is not the name of an application-level throttling policy",
     );

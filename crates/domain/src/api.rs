@@ -9,6 +9,7 @@ use url::Url;
 use crate::cors::CorsPolicy;
 use crate::id::{ApiId, RevisionId};
 use crate::mediation::Mediation;
+use crate::throttling_policy::TimeUnit;
 use crate::user::RoleName;
 use crate::validation::{Check, Invalid, is_header_name};
 
@@ -50,6 +51,9 @@ pub struct ApiSettings {
     pub policies: Vec<String>,
     /// API-level throttling policy, if one holds for the whole API.
     pub api_throttling_policy: Option<String>,
+    /// What the endpoints can bear.
+    #[serde(default)]
+    pub max_tps: MaxTps,
     pub visibility: Visibility,
     /// `None`: as the gateway's own settings say.
     #[serde(default)]
@@ -66,6 +70,22 @@ pub struct ApiEndpoints {
     pub production: Vec<Url>,
     /// Empty means that sandbox keys are not served.
     pub sandbox: Vec<Url>,
+}
+
+/// How much the endpoints can bear, over all callers together: more is answered 900801.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct MaxTps {
+    pub production: Option<RequestRate>,
+    pub sandbox: Option<RequestRate>,
+}
+
+/// Requests per second, minute or hour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RequestRate {
+    /// 1 to 1,000,000,000.
+    pub requests: u64,
+    pub unit: TimeUnit,
 }
 
 /// One verb on one path template.
@@ -392,6 +412,18 @@ impl ApiSettings {
                 !scope.name.contains(char::is_whitespace),
                 "scopes.name",
                 "must not contain white space",
+            );
+        }
+        for (field, rate) in [
+            ("maxTps.production", self.max_tps.production),
+            ("maxTps.sandbox", self.max_tps.sandbox),
+        ] {
+            check.that(
+                rate.is_none_or(|rate| {
+                    (1..=1_000_000_000).contains(&rate.requests) && rate.unit != TimeUnit::Day
+                }),
+                field,
+                "must be 1 to 1000000000 per SECOND, MINUTE or HOUR",
             );
         }
         for url in self

@@ -59,6 +59,8 @@ typed_id! {
     RevisionId,
     /// Application → API, under a business plan.
     SubscriptionId,
+    /// A throttling policy of one level.
+    ThrottlingPolicyId,
     /// A unit of work at a key manager.
     JobId,
     /// A local user.

@@ -9,18 +9,19 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use crate::api::{ApiEndpoints, KeyManagerSelection, Operation};
+use crate::api::{ApiEndpoints, KeyManagerSelection, MaxTps, Operation};
 use crate::blocking_condition::BlockedSubject;
 use crate::cors::CorsPolicy;
 use crate::id::{
     ApiId, ApplicationId, BlockingConditionId, KeyManagerId, KeyMappingId, RevocationId,
-    SubscriptionId,
+    SubscriptionId, ThrottlingPolicyId,
 };
 use crate::key_manager::{ClaimMapping, TokenType, TokenValidation};
 use crate::key_mapping::KeyType;
 use crate::mediation::Mediation;
 use crate::revocation::RevokedSubject;
 use crate::subscription::SubscriptionStatus;
+use crate::throttling_policy::{BurstLimit, PolicyLevel, Quota};
 use crate::token_profile::TokenProfile;
 
 /// Counts committed changes; a later commit always has a higher revision.
@@ -56,6 +57,8 @@ pub enum SnapshotChange {
     RemoveBlockingCondition(BlockingConditionId),
     PutRevocation(RevocationEntry),
     RemoveRevocation(RevocationId),
+    PutThrottlingPolicy(Arc<ThrottlingPolicyEntry>),
+    RemoveThrottlingPolicy(ThrottlingPolicyId),
 }
 
 /// An enabled key manager, as the gateway sees it. Disabled ones are removed from the snapshot.
@@ -98,6 +101,9 @@ pub struct ApiEntry {
     /// An API without business plans is open to any valid token of an allowed key manager.
     pub subscription_required: bool,
     pub api_throttling_policy: Option<String>,
+    /// What the endpoints can bear, whoever asks.
+    #[serde(default)]
+    pub max_tps: MaxTps,
     /// Blocked in its lifecycle: answers 700700.
     pub blocked: bool,
     /// `None`: as the gateway's own settings say.
@@ -150,4 +156,15 @@ pub struct RevocationEntry {
     pub subject: RevokedSubject,
     /// From here on it concerns nothing that would still be accepted.
     pub expires_at: Option<Timestamp>,
+}
+
+/// What a policy of this level and name allows. A name without an entry allows nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ThrottlingPolicyEntry {
+    pub id: ThrottlingPolicyId,
+    pub level: PolicyLevel,
+    pub name: String,
+    /// `None` is unlimited, also where requests over the quota pass.
+    pub quota: Option<Quota>,
+    pub burst: Option<BurstLimit>,
 }

@@ -13,7 +13,6 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use domain::id::{ApiId, SubscriptionId};
 use domain::key_mapping::KeyType;
-use domain::snapshot::ApplicationEntry;
 use http::header::HeaderName;
 use http::{HeaderMap, HeaderValue};
 use quick_cache::Weighter;
@@ -26,7 +25,7 @@ use crate::decide::{Admission, Caller};
 use crate::key_manager::KeyManager;
 use crate::key_set::seconds;
 use crate::refusal::Reason;
-use crate::snapshot::Api;
+use crate::snapshot::{Api, Application};
 
 pub(crate) use passed_claims::PassedClaims;
 pub(crate) use signing_key::SigningKey;
@@ -53,7 +52,7 @@ struct Assertion {
     /// Seconds since 1970.
     renew_at: i64,
     api: Weak<Api>,
-    application: Option<Weak<ApplicationEntry>>,
+    application: Option<Weak<Application>>,
     key_type: KeyType,
     subscription_id: Option<SubscriptionId>,
     subscription_policy: Option<Arc<str>>,
@@ -172,7 +171,7 @@ impl BackendTokens {
             api: Arc::downgrade(&admission.api),
             application: application.map(Arc::downgrade),
             key_type: caller.key_type,
-            subscription_id: caller.subscription_id,
+            subscription_id: caller.subscription.as_ref().map(|one| one.id),
             subscription_policy: caller.subscription_policy.clone(),
         })
     }
@@ -265,7 +264,7 @@ impl Assertion {
             && std::ptr::eq(self.api.as_ptr(), Arc::as_ptr(&admission.api))
             && is_same_application
             && self.key_type == caller.key_type
-            && self.subscription_id == caller.subscription_id
+            && self.subscription_id == caller.subscription.as_ref().map(|one| one.id)
             && self.subscription_policy == caller.subscription_policy
     }
 }

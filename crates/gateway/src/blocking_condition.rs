@@ -10,10 +10,10 @@ use std::sync::Arc;
 use domain::blocking_condition::BlockedSubject;
 use domain::id::BlockingConditionId;
 use domain::key_mapping::KeyType;
-use domain::snapshot::{ApplicationEntry, BlockingConditionEntry};
+use domain::snapshot::BlockingConditionEntry;
 
 use crate::refusal::Reason;
-use crate::snapshot::Api;
+use crate::snapshot::{Api, Application};
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct BlockingConditions {
@@ -80,7 +80,7 @@ impl BlockingConditions {
     pub(crate) fn check_caller(
         &self,
         api: &Api,
-        application: Option<(&ApplicationEntry, KeyType)>,
+        application: Option<(&Application, KeyType)>,
         users: &[Box<str>],
     ) -> Result<(), Reason> {
         if !self.users.is_empty() {

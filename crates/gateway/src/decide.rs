@@ -10,11 +10,8 @@ use std::sync::Arc;
 
 use domain::SecretString;
 use domain::api::{Operation, Verb};
-use domain::id::SubscriptionId;
 use domain::key_mapping::KeyType;
-use domain::snapshot::ApplicationEntry;
 use domain::subscription::SubscriptionStatus;
-use domain::throttling_policy::PolicyLevel;
 use domain::token_profile::AudienceRule;
 use http::{HeaderMap, Method};
 
@@ -28,12 +25,13 @@ use crate::identity::{ConsumerKey, Identity};
 use crate::introspection::Introspected;
 use crate::key_manager::KeyManager;
 use crate::key_set::KeySet;
-use crate::limits::{Counted, Limit, LimitTable};
+use crate::limits::Meter;
 use crate::mediation::Edits;
 use crate::refusal::{Reason, Refusal};
 use crate::request_path::RequestPath;
 use crate::route::{NoResource, Route};
-use crate::snapshot::{Api, Snapshot};
+use crate::snapshot::{Api, Application, Snapshot, Subscription};
+use crate::throttling::{Counting, throttle};
 use crate::token_cache::TokenCache;
 use crate::trace::{Check, Fact, Trace};
 
@@ -71,8 +69,8 @@ pub(crate) struct Ground<'g> {
     pub(crate) backend_tokens: Option<&'g BackendTokens>,
     /// For APIs without a policy of their own.
     pub(crate) cors: Option<&'g Cors>,
-    /// `None` counts nothing.
-    pub(crate) limits: Option<&'g LimitTable>,
+    /// Whether limits count the request.
+    pub(crate) counting: Counting,
 }
 
 /// What to do about a key id that the key set does not hold.
@@ -97,6 +95,8 @@ pub(crate) struct Admission {
     pub(crate) caller: Option<Caller>,
     /// What becomes of the headers of request and answer; `None` where nothing does.
     pub(crate) edits: Option<Arc<Edits>>,
+    /// Quotas of bytes that the bodies count against; empty for most.
+    pub(crate) meters: Vec<Meter>,
 }
 
 /// Who calls.
@@ -104,9 +104,9 @@ pub(crate) struct Admission {
 pub(crate) struct Caller {
     pub(crate) key_manager: Arc<KeyManager>,
     /// `None` where the API needs no subscription and the client is not known here.
-    pub(crate) application: Option<Arc<ApplicationEntry>>,
+    pub(crate) application: Option<Arc<Application>>,
     pub(crate) key_type: KeyType,
-    pub(crate) subscription_id: Option<SubscriptionId>,
+    pub(crate) subscription: Option<Subscription>,
     /// Business plan.
     pub(crate) subscription_policy: Option<Arc<str>>,
     /// Only where backend tokens are made.
@@ -212,13 +212,21 @@ pub(crate) fn decide<T: Trace>(
         })?;
         (None, key_type)
     };
-    limits(operation, route.api, caller.as_ref(), ground)?;
+    let meters = throttle(
+        operation,
+        route.api,
+        caller.as_ref(),
+        key_type,
+        ground,
+        trace,
+    )?;
     Ok(Admission {
         api: Arc::clone(route.api),
         key_type,
         rest_of_path: path.raw_after(route.depth).to_owned(),
         caller,
         edits: route.api.edits.of(operation),
+        meters,
     })
 }
 
@@ -345,7 +353,7 @@ fn subscriber<T: Trace>(
             key_manager: Arc::clone(key_manager),
             application: None,
             key_type: open_resource_endpoint(api).unwrap_or(KeyType::Production),
-            subscription_id: None,
+            subscription: None,
             subscription_policy: None,
             passed_claims: identity.passed_claims.clone(),
         });
@@ -354,8 +362,9 @@ fn subscriber<T: Trace>(
     trace.passed(Check::Application);
 
     let subscription = snapshot.subscription(mapping.application_id, api.entry.id);
+    let plan = subscription.and_then(|one| snapshot.policies().name(one.policy));
     if let Some(subscription) = subscription {
-        trace.saw(Fact::Subscription(subscription));
+        trace.saw(Fact::Subscription(subscription, plan));
     }
     let state = match subscription.map(|one| one.status) {
         None if api.entry.subscription_required => Err(Reason::NotSubscribed),
@@ -371,8 +380,8 @@ fn subscriber<T: Trace>(
         key_manager: Arc::clone(key_manager),
         application: Some(Arc::clone(application)),
         key_type: mapping.key_type,
-        subscription_id: subscription.map(|one| one.id),
-        subscription_policy: subscription.map(|one| Arc::clone(&one.throttling_policy)),
+        subscription: subscription.cloned(),
+        subscription_policy: plan.cloned(),
         passed_claims: identity.passed_claims.clone(),
     })
 }
@@ -407,54 +416,6 @@ fn scopes<T: Trace>(
     trace.failed(Check::Scopes, Reason::ScopeMissing);
     let refusal = Refusal::new(Reason::ScopeMissing).of(&api.entry);
     Err(Stop::refused(refusal.needing(&operation.scopes)))
-}
-
-/// WSO2's order: the API as a whole or else the resource, then the subscription, then the application. Asked last:
-/// a request that is refused for anything else is not counted.
-fn limits(
-    operation: &Operation,
-    api: &Api,
-    caller: Option<&Caller>,
-    ground: &Ground<'_>,
-) -> Result<(), Stop> {
-    let Some(table) = ground.limits else {
-        return Ok(());
-    };
-    let limit = |level, policy: Option<&str>| ground.snapshot.limit(level, policy?);
-    let mut limits: Vec<Limit> = Vec::new();
-    let mut count = |counted, policy| limits.push(Limit { counted, policy });
-    if let Some(policy) = &api.entry.api_throttling_policy {
-        if let Some(policy) = limit(PolicyLevel::Api, Some(policy)) {
-            count(Counted::Api(api.entry.id), policy);
-        }
-    } else if let Some(policy) = limit(PolicyLevel::Api, operation.throttling_policy.as_deref()) {
-        let target = operation.target.as_str().into();
-        count(
-            Counted::Resource(api.entry.id, operation.verb, target),
-            policy,
-        );
-    }
-    if let Some(caller) = caller {
-        let plan = caller.subscription_policy.as_deref();
-        if let Some(id) = caller.subscription_id
-            && let Some(policy) = limit(PolicyLevel::Subscription, plan)
-        {
-            count(Counted::Subscription(id), policy);
-        }
-        if let Some(application) = &caller.application
-            && let Some(policy) = limit(
-                PolicyLevel::Application,
-                Some(&application.throttling_policy),
-            )
-        {
-            count(Counted::Application(application.id), policy);
-        }
-    }
-    table.take(&limits, ground.instant).map_err(|over| {
-        let seconds = over.next_access.div_ceil(1_000_000_000);
-        let refusal = Refusal::new(over.reason).of(&api.entry);
-        Stop::refused(refusal.until(i64::try_from(seconds).unwrap_or(i64::MAX)))
-    })
 }
 
 /// Goes on with the value, or stops for the reason.

@@ -26,7 +26,6 @@ use crate::decide::{
 use crate::explain::{ExplainRequest, ExplainTarget, Recorder};
 use crate::introspection::{Introspected, Introspections};
 use crate::key_set::{KeySets, seconds};
-use crate::limits::LimitTable;
 use crate::metrics::Metrics;
 use crate::origin::Origins;
 use crate::refusal::{Reason, Refusal};
@@ -34,6 +33,7 @@ use crate::request_path::RequestPath;
 use crate::route::Route;
 use crate::snapshot::{Api, OutOfOrder, Snapshot};
 use crate::span::Tracing;
+use crate::throttling::Counting;
 use crate::token_cache::TokenCache;
 use crate::trace::{Check, Fact, NoTrace, Trace};
 
@@ -44,7 +44,6 @@ pub(crate) struct Engine {
     snapshot: ArcSwap<Snapshot>,
     generation: AtomicU64,
     cache: Option<TokenCache>,
-    limits: LimitTable,
     cors: Option<Cors>,
     pub(crate) metrics: Metrics,
     key_sets: Arc<KeySets>,
@@ -88,7 +87,6 @@ impl Engine {
             snapshot: ArcSwap::from_pointee(Snapshot::empty()),
             generation: AtomicU64::new(0),
             cache: TokenCache::with_bytes(config.token_cache_bytes),
-            limits: LimitTable::new(),
             metrics: Metrics::default(),
             key_sets,
             introspections,
@@ -122,7 +120,7 @@ impl Engine {
 
     /// Limits that are being counted.
     pub(crate) fn limit_counters(&self) -> usize {
-        self.limits.len()
+        self.snapshot.load().limit_counters()
     }
 
     /// `None` where nobody traces.
@@ -204,7 +202,7 @@ impl Engine {
         let snapshot = self.snapshot.load();
         let ground = Ground {
             cache: self.cache.as_ref(),
-            limits: Some(&self.limits),
+            counting: Counting::Count,
             ..self.ground(&snapshot, learned)
         };
         decide(request, &ground, &mut NoTrace)
@@ -251,7 +249,7 @@ impl Engine {
             introspection: &self.config.introspection,
             backend_tokens: self.backend_tokens.as_ref(),
             cors: self.cors.as_ref(),
-            limits: None,
+            counting: Counting::LookOnly,
         }
     }
 }

@@ -50,6 +50,8 @@ pub(crate) struct Recorder {
     identity: Option<Identity>,
     mapping: Option<Mapping>,
     subscription: Option<Subscription>,
+    /// Business plan.
+    plan: Option<Arc<str>>,
     key_type: Option<KeyType>,
 }
 
@@ -63,7 +65,10 @@ impl Trace for Recorder {
             Fact::KeyManager(one, choice) => self.key_manager = Some((Arc::clone(one), choice)),
             Fact::Identity(identity) => self.identity = Some(identity.clone()),
             Fact::Mapping(mapping) => self.mapping = Some(*mapping),
-            Fact::Subscription(one) => self.subscription = Some(one.clone()),
+            Fact::Subscription(one, plan) => {
+                self.subscription = Some(one.clone());
+                self.plan = plan.cloned();
+            }
             Fact::KeyType(key_type) => self.key_type = Some(key_type),
         }
     }
@@ -147,7 +152,8 @@ impl Recorder {
             | Check::Signature
             | Check::Introspection
             | Check::Certificate
-            | Check::CallerBlocking => None,
+            | Check::CallerBlocking
+            | Check::Throttling => None,
             Check::OriginBlocking => self.api.as_ref().map(|api| api.base_path().to_owned()),
             Check::Revocation => self.seen_by_revocations(),
             Check::KeyManager => Some(self.seen_key_manager()),
@@ -171,7 +177,7 @@ impl Recorder {
                 format!(
                     "{} under {}",
                     subscription.status.as_str(),
-                    subscription.throttling_policy
+                    self.plan.as_deref().unwrap_or("no plan")
                 )
             }),
             Check::Endpoint => self.key_type.map(|key_type| key_type.as_str().to_owned()),
@@ -257,7 +263,8 @@ impl Recorder {
             | Check::TokenType
             | Check::Application
             | Check::Endpoint
-            | Check::CallerBlocking => None,
+            | Check::CallerBlocking
+            | Check::Throttling => None,
         }
     }
 
@@ -388,8 +395,10 @@ impl Recorder {
             Reason::SubscriptionInactive => "the subscription is waiting for approval or was rejected: ask the API's publisher".to_owned(),
             Reason::KeyTypeWithoutEndpoint => "the API has no endpoint for this key type: use keys of the other type, or add the endpoint to the API".to_owned(),
             Reason::ScopeMissing => "request a token with one of the resource's scopes, or have the role assigned to the client".to_owned(),
-            Reason::ApiLimit | Reason::ResourceLimit | Reason::SubscriptionLimit | Reason::ApplicationLimit => "wait until the time in the answer, or subscribe under a wider plan".to_owned(),
+            Reason::ApiLimit | Reason::ResourceLimit | Reason::SubscriptionLimit | Reason::ApplicationLimit | Reason::SubscriptionBurst | Reason::ApplicationBurst => "wait until the time in the answer, or subscribe under a wider plan".to_owned(),
             Reason::BackendTokenUnavailable => "the token is not the matter: look at the gateway's log and its signing key for backend tokens".to_owned(),
+            Reason::BackendLimit => "the API's endpoints bear no more for now: try again later, or ask the API's publisher to raise maxTps".to_owned(),
+            Reason::ThrottlingPolicyUnknown => "the API, the application or the subscription names a throttling policy that is not there: give it another one".to_owned(),
             Reason::RequestTooLarge | Reason::RequestTimeout | Reason::RequestAborted | Reason::HostInvalid | Reason::UpstreamUnreachable | Reason::UpstreamBroken | Reason::UpstreamTimeout => "the token is not the matter: look at the request's size and the API's endpoint".to_owned(),
         }
     }

@@ -133,7 +133,7 @@ pub fn path(data: &[u8]) {
         .zip(Verb::ALL.into_iter().cycle())
         .map(|(target, verb)| operation(verb, target))
         .collect();
-    let tree = ResourceTree::compile(&operations);
+    let tree = ResourceTree::compile(&operations, |_| None);
     let offered = tree.offered(path.segments());
     for verb in Verb::ALL {
         let is_offered =

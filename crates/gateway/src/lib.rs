@@ -37,6 +37,8 @@ mod route;
 mod sharded_map;
 mod snapshot;
 mod span;
+mod throttling;
+mod throttling_policy;
 mod token;
 mod token_cache;
 mod trace;

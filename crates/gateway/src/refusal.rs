@@ -136,6 +136,12 @@ reasons! {
     ResourceLimit = "resource_limit" => RESOURCE_LIMIT,
     SubscriptionLimit = "subscription_limit" => SUBSCRIPTION_LIMIT,
     ApplicationLimit = "application_limit" => APPLICATION_LIMIT,
+    SubscriptionBurst = "subscription_burst" => SUBSCRIPTION_BURST,
+    ApplicationBurst = "application_burst" => APPLICATION_BURST,
+    /// All callers together ask for more than the endpoints can bear.
+    BackendLimit = "backend_limit" => BACKEND_LIMIT,
+    /// A policy is named that the gateway does not know: it allows nothing.
+    ThrottlingPolicyUnknown = "throttling_policy_unknown" => UNCLASSIFIED,
 
     /// The gateway could not sign its word to the upstream.
     BackendTokenUnavailable = "backend_token_unavailable" => UNCLASSIFIED,
@@ -275,10 +281,13 @@ impl Refusal {
             Form::Authentication => (None, self.authentication_description(class)),
             Form::Throttled => (
                 None,
-                format!(
-                    "You have exceeded your quota .You can access API after {}",
-                    next_access_time.as_deref().unwrap_or_default()
-                ),
+                match class.hint {
+                    Some(hint) => hint.to_owned(),
+                    None => format!(
+                        "You have exceeded your quota .You can access API after {}",
+                        next_access_time.as_deref().unwrap_or_default()
+                    ),
+                },
             ),
             Form::Plain => (None, class.hint.unwrap_or_default().to_owned()),
             Form::Status(kind) => (Some(kind), class.hint.unwrap_or_default().to_owned()),

@@ -5,14 +5,25 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
+use std::ops::Deref;
 
 use domain::api::{Operation, Verb};
+
+use crate::throttling_policy::Allowance;
 
 /// All operations of one API.
 #[derive(Debug, Default)]
 pub(crate) struct ResourceTree {
     root: Node,
-    operations: Vec<Operation>,
+    resources: Vec<Resource>,
+}
+
+/// An operation, and how much of it is allowed.
+#[derive(Debug)]
+pub(crate) struct Resource {
+    operation: Operation,
+    /// `None` where no policy is given to it.
+    pub(crate) allowance: Option<Allowance>,
 }
 
 #[derive(Debug, Default)]
@@ -30,7 +41,7 @@ type Offer = Vec<(Verb, usize)>;
 /// What a verb on a path leads to.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum ResourceMatch<'t> {
-    Found(&'t Operation),
+    Found(&'t Resource),
     /// No template matches the path.
     NoResource,
     /// Templates match, but none offers the verb; these it could have been.
@@ -38,10 +49,17 @@ pub(crate) enum ResourceMatch<'t> {
 }
 
 impl ResourceTree {
-    pub(crate) fn compile(operations: &[Operation]) -> Self {
+    pub(crate) fn compile(
+        operations: &[Operation],
+        mut allowance_of: impl FnMut(&Operation) -> Option<Allowance>,
+    ) -> Self {
+        let resources = operations.iter().map(|operation| Resource {
+            operation: operation.clone(),
+            allowance: allowance_of(operation),
+        });
         let mut tree = Self {
             root: Node::default(),
-            operations: operations.to_vec(),
+            resources: resources.collect(),
         };
         for (index, operation) in operations.iter().enumerate() {
             let segments = operation.target.trim_matches('/').split('/');
@@ -82,7 +100,7 @@ impl ResourceTree {
                 matched: &mut matched,
             };
             if let Some(index) = search.descend(&self.root, segments) {
-                return ResourceMatch::Found(&self.operations[index]);
+                return ResourceMatch::Found(&self.resources[index]);
             }
         }
         if verb.is_none() {
@@ -102,6 +120,10 @@ impl ResourceTree {
 }
 
 impl ResourceTree {
+    pub(crate) fn resources(&self) -> &[Resource] {
+        &self.resources
+    }
+
     /// What a path offers; empty when no template matches.
     pub(crate) fn offered(&self, segments: &[Cow<'_, str>]) -> BTreeSet<Verb> {
         let mut offered = BTreeSet::new();
@@ -114,6 +136,22 @@ impl ResourceTree {
         offered
     }
 }
+
+impl Deref for Resource {
+    type Target = Operation;
+
+    fn deref(&self) -> &Operation {
+        &self.operation
+    }
+}
+
+impl PartialEq for Resource {
+    fn eq(&self, other: &Self) -> bool {
+        self.operation == other.operation
+    }
+}
+
+impl Eq for Resource {}
 
 struct Search<'s> {
     verb: Option<Verb>,
@@ -168,7 +206,7 @@ mod tests {
                 mediation: domain::mediation::Mediation::default(),
             })
             .collect();
-        ResourceTree::compile(&operations)
+        ResourceTree::compile(&operations, |_| None)
     }
 
     fn found<'t>(

@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use domain::api::{Operation, Verb};
+use domain::api::Verb;
 
 use crate::request_path::RequestPath;
-use crate::resource::ResourceMatch;
+use crate::resource::{Resource, ResourceMatch};
 use crate::snapshot::{Api, Snapshot};
 
 /// The API that a path belongs to, and what lies behind its base path.
@@ -54,13 +54,13 @@ impl<'s> Route<'s> {
         &self,
         verb: Option<Verb>,
         path: &RequestPath<'_>,
-    ) -> Result<&'s Operation, NoResource> {
+    ) -> Result<&'s Resource, NoResource> {
         match self
             .api
             .resources
             .find(verb, &path.segments()[self.depth..])
         {
-            ResourceMatch::Found(operation) => Ok(operation),
+            ResourceMatch::Found(resource) => Ok(resource),
             ResourceMatch::NoResource => Err(NoResource::Path),
             ResourceMatch::NoVerb(offered) => Err(NoResource::Verb(offered)),
         }

@@ -65,6 +65,20 @@ impl<K: Hash + Eq + Clone, V: Clone> ShardedMap<K, V> {
         Arc::make_mut(&mut self.shards[shard]).remove(key)
     }
 
+    pub(crate) fn values(&self) -> impl Iterator<Item = &V> {
+        self.shards.iter().flat_map(|shard| shard.values())
+    }
+
+    /// Changes the values that want it; only their shards are copied.
+    pub(crate) fn change_where(&mut self, wants: impl Fn(&V) -> bool, change: impl Fn(&mut V)) {
+        for shard in &mut self.shards {
+            if shard.values().any(&wants) {
+                let values = Arc::make_mut(shard).values_mut();
+                values.filter(|value| wants(value)).for_each(&change);
+            }
+        }
+    }
+
     fn shard_of<Q: Hash + ?Sized>(&self, key: &Q) -> usize {
         let mask = self.shards.len() - 1;
         usize::try_from(self.hasher.hash_one(key) >> 32).unwrap_or_default() & mask

@@ -4,6 +4,7 @@
 //! `lib.rs`'s business.
 
 use std::collections::HashMap;
+use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -12,15 +13,16 @@ use domain::id::{ApiId, ApplicationId, KeyManagerId, KeyMappingId, SubscriptionI
 use domain::key_mapping::KeyType;
 use domain::snapshot::{
     ApiEntry, ApplicationEntry, KeyManagerEntry, KeyMappingEntry, SnapshotChange, SnapshotRevision,
-    SnapshotUpdate, SubscriptionEntry,
+    SnapshotUpdate, SubscriptionEntry, ThrottlingPolicyEntry,
 };
 use domain::subscription::SubscriptionStatus;
-use domain::throttling_policy::{PolicyLevel, RequestLimit, built_in};
+use domain::throttling_policy::PolicyLevel;
 
 use crate::blocking_condition::BlockingConditions;
 use crate::cors::Cors;
 use crate::key_manager::KeyManager;
 use crate::key_set::KeySets;
+use crate::limits::{Limit, Usage, Used};
 use crate::mediation::ApiEdits;
 use crate::origin::Origins;
 use crate::request_path::RequestPath;
@@ -28,6 +30,7 @@ use crate::resource::ResourceTree;
 use crate::revocation::Revocations;
 use crate::route::Route;
 use crate::sharded_map::ShardedMap;
+use crate::throttling_policy::{Allowance, PolicyReference, ThrottlingPolicies};
 use crate::upstream::Upstream;
 
 /// Shards of the maps that grow with the number of consumers; at 1,000,000 entries a change copies 1,000.
@@ -47,14 +50,12 @@ pub(crate) struct Snapshot {
     by_base_path: ShardedMap<Arc<str>, Arc<Api>>,
     /// Segments of the longest base path: how far the search for an API must look. Never shrinks.
     deepest_base_path: usize,
-    applications: ShardedMap<ApplicationId, Arc<ApplicationEntry>>,
+    applications: ShardedMap<ApplicationId, Arc<Application>>,
     mappings: ShardedMap<(KeyManagerId, Arc<str>), Mapping>,
     mapping_keys: ShardedMap<KeyMappingId, (KeyManagerId, Arc<str>)>,
     subscriptions: ShardedMap<(ApplicationId, ApiId), Subscription>,
     subscription_keys: ShardedMap<SubscriptionId, (ApplicationId, ApiId)>,
-    /// Business plans by name: subscriptions hold a reference instead of a copy.
-    plans: HashMap<Arc<str>, Arc<str>>,
-    policies: HashMap<PolicyLevel, HashMap<String, Option<RequestLimit>>>,
+    policies: Arc<ThrottlingPolicies>,
     /// `None` where nothing is blocked, which then costs a request nothing.
     blocking_conditions: Option<Arc<BlockingConditions>>,
     /// `None` where nothing is revoked.
@@ -66,6 +67,9 @@ pub(crate) struct Snapshot {
 pub(crate) struct Api {
     pub(crate) entry: Arc<ApiEntry>,
     pub(crate) resources: ResourceTree,
+    /// `None` where no policy is given to the API as a whole.
+    pub(crate) allowance: Option<Allowance>,
+    hard_limits: HardLimits,
     production: Vec<Arc<Upstream>>,
     sandbox: Vec<Arc<Upstream>>,
     /// Counts requests: they go to the endpoints in turn.
@@ -73,6 +77,27 @@ pub(crate) struct Api {
     base_path: Arc<str>,
     pub(crate) cors: Option<Cors>,
     pub(crate) edits: ApiEdits,
+}
+
+/// What the endpoints can bear, and what they were given.
+#[derive(Debug)]
+struct HardLimits {
+    production: Option<Limit>,
+    sandbox: Option<Limit>,
+    used: Arc<UsedOfEndpoints>,
+}
+
+#[derive(Debug, Default)]
+struct UsedOfEndpoints {
+    production: Used,
+    sandbox: Used,
+}
+
+/// An application with what is allowed to it.
+#[derive(Debug)]
+pub(crate) struct Application {
+    entry: Arc<ApplicationEntry>,
+    pub(crate) allowance: Allowance,
 }
 
 /// A consumer key's application.
@@ -88,7 +113,9 @@ pub(crate) struct Subscription {
     pub(crate) id: SubscriptionId,
     pub(crate) status: SubscriptionStatus,
     /// Business plan.
-    pub(crate) throttling_policy: Arc<str>,
+    pub(crate) policy: PolicyReference,
+    /// `None` under an unlimited plan: there are many subscriptions.
+    pub(crate) usage: Option<Arc<Usage>>,
 }
 
 /// A difference that does not continue the revision that the gateway holds; send the whole snapshot instead.
@@ -116,8 +143,7 @@ impl Snapshot {
             mapping_keys: ShardedMap::with_shards(LARGE),
             subscriptions: ShardedMap::with_shards(LARGE),
             subscription_keys: ShardedMap::with_shards(LARGE),
-            plans: HashMap::new(),
-            policies: built_in_policies(),
+            policies: Arc::new(ThrottlingPolicies::built_in()),
             blocking_conditions: None,
             revocations: None,
         }
@@ -156,17 +182,17 @@ impl Snapshot {
                     next.key_managers.remove(&id);
                     key_managers_changed = true;
                 }
-                SnapshotChange::PutApi(entry) => next.put_api(entry, origins),
+                SnapshotChange::PutApi(entry) => next.put_api(self, entry, origins),
                 SnapshotChange::RemoveApi(id) => next.remove_api(id),
                 SnapshotChange::PutApplication(entry) => {
-                    next.applications.insert(entry.id, entry);
+                    next.put_application(self, entry);
                 }
                 SnapshotChange::RemoveApplication(id) => {
                     next.applications.remove(&id);
                 }
                 SnapshotChange::PutKeyMapping(entry) => next.put_key_mapping(entry),
                 SnapshotChange::RemoveKeyMapping(id) => next.remove_key_mapping(id),
-                SnapshotChange::PutSubscription(entry) => next.put_subscription(entry),
+                SnapshotChange::PutSubscription(entry) => next.put_subscription(self, &entry),
                 SnapshotChange::RemoveSubscription(id) => next.remove_subscription(id),
                 SnapshotChange::PutBlockingCondition(entry) => {
                     conditions_changed.push((entry.id, Some(entry)));
@@ -182,6 +208,10 @@ impl Snapshot {
                     if let Some(revocations) = &mut next.revocations {
                         Arc::make_mut(revocations).remove(id);
                     }
+                }
+                SnapshotChange::PutThrottlingPolicy(entry) => next.put_policy(&entry),
+                SnapshotChange::RemoveThrottlingPolicy(id) => {
+                    Arc::make_mut(&mut next.policies).remove(id);
                 }
             }
         }
@@ -240,7 +270,7 @@ impl Snapshot {
         self.deepest_base_path
     }
 
-    pub(crate) fn application(&self, id: ApplicationId) -> Option<&Arc<ApplicationEntry>> {
+    pub(crate) fn application(&self, id: ApplicationId) -> Option<&Arc<Application>> {
         self.applications.get(&id)
     }
 
@@ -268,9 +298,8 @@ impl Snapshot {
         self.revocations.as_deref()
     }
 
-    /// `None` is unlimited: by the policy's own word, or because nobody knows it.
-    pub(crate) fn limit(&self, level: PolicyLevel, policy: &str) -> Option<RequestLimit> {
-        *self.policies.get(&level)?.get(policy)?
+    pub(crate) fn policies(&self) -> &ThrottlingPolicies {
+        &self.policies
     }
 
     /// APIs, applications, consumer keys and subscriptions.
@@ -281,6 +310,20 @@ impl Snapshot {
             self.mappings.len(),
             self.subscriptions.len(),
         )
+    }
+
+    /// APIs, resources, subscriptions and applications whose policies count something. Looks at all of them.
+    pub(crate) fn limit_counters(&self) -> usize {
+        let counts = |allowance: &&Allowance| self.policies.counts(allowance.policy);
+        let of_apis = self.apis.values().flat_map(|api| {
+            let resources = api.resources.resources().iter();
+            let of_resources = resources.filter_map(|resource| resource.allowance.as_ref());
+            of_resources.chain(api.allowance.as_ref())
+        });
+        let of_applications = self.applications.values().map(|one| &one.allowance);
+        let subscriptions = self.subscriptions.values();
+        let subscriptions = subscriptions.filter(|one| self.policies.counts(one.policy));
+        of_apis.chain(of_applications).filter(counts).count() + subscriptions.count()
     }
 
     fn put_key_manager(
@@ -332,11 +375,39 @@ impl Snapshot {
         }
     }
 
-    fn put_api(&mut self, entry: Arc<ApiEntry>, origins: &Origins) {
+    /// What was used of an API's limits stays used.
+    fn put_api(&mut self, before: &Self, entry: Arc<ApiEntry>, origins: &Origins) {
+        let known = before.apis.get(&entry.id).cloned();
         self.remove_api(entry.id);
+        let mut allowance = |policy: Option<&String>, usage: Option<&Allowance>| {
+            Some(Allowance {
+                policy: self.policy(PolicyLevel::Api, policy?),
+                usage: usage.map_or_else(Arc::default, |known| Arc::clone(&known.usage)),
+            })
+        };
+        let api_allowance = allowance(
+            entry.api_throttling_policy.as_ref(),
+            known.as_ref().and_then(|api| api.allowance.as_ref()),
+        );
+        let resources = ResourceTree::compile(&entry.operations, |operation| {
+            let known = known.iter().flat_map(|api| api.resources.resources());
+            let known = known.into_iter().find(|resource| {
+                resource.verb == operation.verb && resource.target == operation.target
+            });
+            allowance(
+                operation.throttling_policy.as_ref(),
+                known.and_then(|resource| resource.allowance.as_ref()),
+            )
+        });
         let base_path: Arc<str> = format!("{}/{}", entry.context, entry.version).into();
         let api = Arc::new(Api {
-            resources: ResourceTree::compile(&entry.operations),
+            resources,
+            allowance: api_allowance,
+            hard_limits: HardLimits {
+                production: entry.max_tps.production.map(Limit::from),
+                sandbox: entry.max_tps.sandbox.map(Limit::from),
+                used: known.map_or_else(Arc::default, |api| Arc::clone(&api.hard_limits.used)),
+            },
             production: upstreams(&entry.endpoints.production, origins),
             sandbox: upstreams(&entry.endpoints.sandbox, origins),
             turn: AtomicUsize::new(0),
@@ -395,13 +466,30 @@ impl Snapshot {
         }
     }
 
-    fn put_subscription(&mut self, entry: SubscriptionEntry) {
+    /// What was used of an application's policy stays used.
+    fn put_application(&mut self, before: &Self, entry: Arc<ApplicationEntry>) {
+        let known = before.applications.get(&entry.id);
+        let policy = self.policy(PolicyLevel::Application, &entry.throttling_policy);
+        let usage = known.map_or_else(Arc::default, |one| Arc::clone(&one.allowance.usage));
+        let allowance = Allowance { policy, usage };
+        let id = entry.id;
+        self.applications
+            .insert(id, Arc::new(Application { entry, allowance }));
+    }
+
+    /// What was used of a plan stays used.
+    fn put_subscription(&mut self, before: &Self, entry: &SubscriptionEntry) {
         self.remove_subscription(entry.id);
         let key = (entry.application_id, entry.api_id);
+        let known = before.subscriptions.get(&key);
+        let known = known.filter(|known| known.id == entry.id);
+        let policy = self.policy(PolicyLevel::Subscription, &entry.throttling_policy);
+        let usage = known.and_then(|known| known.usage.clone());
         let subscription = Subscription {
             id: entry.id,
             status: entry.status,
-            throttling_policy: self.plan(&entry.throttling_policy),
+            policy,
+            usage: usage.or_else(|| self.policies.counts(policy).then(Arc::default)),
         };
         self.subscription_keys.insert(entry.id, key);
         self.subscriptions.insert(key, subscription);
@@ -418,13 +506,25 @@ impl Snapshot {
         }
     }
 
-    fn plan(&mut self, name: &str) -> Arc<str> {
-        if let Some(known) = self.plans.get(name) {
-            return Arc::clone(known);
+    /// The policies are copied for a new name only.
+    fn policy(&mut self, level: PolicyLevel, name: &str) -> PolicyReference {
+        match self.policies.known(level, name) {
+            Some(known) => known,
+            None => Arc::make_mut(&mut self.policies).reference(level, name),
         }
-        let name: Arc<str> = name.into();
-        self.plans.insert(Arc::clone(&name), Arc::clone(&name));
-        name
+    }
+
+    /// A plan that begins to count looks through all subscriptions, once.
+    fn put_policy(&mut self, entry: &ThrottlingPolicyEntry) {
+        let begins_to_count = Arc::make_mut(&mut self.policies).put(entry);
+        if let Some(policy) = begins_to_count
+            && entry.level == PolicyLevel::Subscription
+        {
+            self.subscriptions.change_where(
+                |subscription| subscription.policy == policy && subscription.usage.is_none(),
+                |subscription| subscription.usage = Some(Arc::default()),
+            );
+        }
     }
 }
 
@@ -439,6 +539,19 @@ impl Api {
         match key_type {
             KeyType::Production => &self.production,
             KeyType::Sandbox => &self.sandbox,
+        }
+    }
+
+    /// What the endpoints for keys of this type can bear, if they were said to bear so much only.
+    pub(crate) fn hard_limit(&self, key_type: KeyType) -> Option<(&Limit, &Used)> {
+        let HardLimits {
+            production,
+            sandbox,
+            used,
+        } = &self.hard_limits;
+        match key_type {
+            KeyType::Production => Some((production.as_ref()?, &used.production)),
+            KeyType::Sandbox => Some((sandbox.as_ref()?, &used.sandbox)),
         }
     }
 
@@ -458,21 +571,12 @@ impl Api {
     }
 }
 
-fn built_in_policies() -> HashMap<PolicyLevel, HashMap<String, Option<RequestLimit>>> {
-    [
-        PolicyLevel::Api,
-        PolicyLevel::Application,
-        PolicyLevel::Subscription,
-    ]
-    .into_iter()
-    .map(|level| {
-        let policies = built_in(level).into_iter();
-        (
-            level,
-            policies.map(|policy| (policy.name, policy.limit)).collect(),
-        )
-    })
-    .collect()
+impl Deref for Application {
+    type Target = ApplicationEntry;
+
+    fn deref(&self) -> &ApplicationEntry {
+        &self.entry
+    }
 }
 
 fn upstreams(urls: &[url::Url], origins: &Origins) -> Vec<Arc<Upstream>> {

@@ -40,6 +40,7 @@ pub(crate) enum Check {
     Scopes,
     /// Blocking conditions for who calls.
     CallerBlocking,
+    Throttling,
 }
 
 /// Something that the checks came upon.
@@ -52,7 +53,8 @@ pub(crate) enum Fact<'f> {
     KeyManager(&'f Arc<KeyManager>, Choice),
     Identity(&'f Identity),
     Mapping(&'f Mapping),
-    Subscription(&'f Subscription),
+    /// With the name of its business plan.
+    Subscription(&'f Subscription, Option<&'f Arc<str>>),
     KeyType(KeyType),
 }
 
@@ -75,7 +77,7 @@ impl Trace for NoTrace {
 }
 
 impl Check {
-    pub(crate) const ALL: [Self; 20] = [
+    pub(crate) const ALL: [Self; 21] = [
         Self::Route,
         Self::OriginBlocking,
         Self::Credential,
@@ -96,6 +98,7 @@ impl Check {
         Self::Endpoint,
         Self::Scopes,
         Self::CallerBlocking,
+        Self::Throttling,
     ];
 
     pub(crate) const fn as_str(self) -> &'static str {
@@ -120,6 +123,7 @@ impl Check {
             Self::Endpoint => "endpoint",
             Self::Scopes => "scopes",
             Self::CallerBlocking => "caller_blocking",
+            Self::Throttling => "throttling",
         }
     }
 }

@@ -20,6 +20,7 @@ mod samples;
 pub mod sealing;
 pub mod snapshot_change;
 pub mod subscription;
+pub mod throttling_policy;
 pub mod unit_of_work;
 pub mod user;
 
@@ -205,6 +206,17 @@ macro_rules! conformance_tests {
                 those_of_an_api_are_listed_in_pages,
                 those_of_an_owner_to_an_api_leave_others_out,
                 a_scan_meets_everything_once_in_id_order,
+            ];
+            throttling_policy: [
+                a_database_begins_with_the_built_in_ones,
+                what_is_inserted_is_found_by_id_and_by_name,
+                a_name_is_taken_once_at_its_level,
+                an_update_replaces_the_settings_and_advances_the_version,
+                an_update_from_an_older_version_is_stale,
+                one_that_is_deleted_is_gone_and_may_be_deleted_again,
+                they_are_listed_by_level_and_name,
+                who_names_one_is_told_by_level,
+                one_that_only_a_revision_names_is_in_use,
             ];
             unit_of_work: [
                 the_database_answers,

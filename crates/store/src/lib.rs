@@ -25,6 +25,7 @@ mod seal;
 pub mod snapshot_change;
 mod sql;
 pub mod subscription;
+pub mod throttling_policy;
 pub mod unit_of_work;
 pub mod user;
 

@@ -6,7 +6,7 @@
 use async_trait::async_trait;
 use domain::id::{
     ApiId, ApplicationId, BlockingConditionId, KeyManagerId, KeyMappingId, RevocationId,
-    SubscriptionId,
+    SubscriptionId, ThrottlingPolicyId,
 };
 use domain::snapshot::SnapshotRevision;
 use jiff::Timestamp;
@@ -24,6 +24,7 @@ pub enum ChangedNoun {
     Subscription(SubscriptionId),
     BlockingCondition(BlockingConditionId),
     Revocation(RevocationId),
+    ThrottlingPolicy(ThrottlingPolicyId),
 }
 
 #[async_trait]
@@ -165,6 +166,7 @@ impl ChangedNoun {
             Self::Subscription(id) => ("subscription", id.to_string()),
             Self::BlockingCondition(id) => ("blocking_condition", id.to_string()),
             Self::Revocation(id) => ("revocation", id.to_string()),
+            Self::ThrottlingPolicy(id) => ("throttling_policy", id.to_string()),
         }
     }
 }
@@ -178,6 +180,7 @@ fn changed_noun(row: &Row) -> Result<(SnapshotRevision, ChangedNoun), StoreError
         "subscription" => ChangedNoun::Subscription(row.id("noun_id")?),
         "blocking_condition" => ChangedNoun::BlockingCondition(row.id("noun_id")?),
         "revocation" => ChangedNoun::Revocation(row.id("noun_id")?),
+        "throttling_policy" => ChangedNoun::ThrottlingPolicy(row.id("noun_id")?),
         _ => return Err(row.corrupt("noun")),
     };
     Ok((SnapshotRevision(row.integer("revision")?), noun))

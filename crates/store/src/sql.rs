@@ -28,6 +28,7 @@ use crate::revocation::Revocations;
 use crate::seal::Seal;
 use crate::snapshot_change::SnapshotChanges;
 use crate::subscription::Subscriptions;
+use crate::throttling_policy::ThrottlingPolicies;
 use crate::unit_of_work::{Store, Tx};
 use crate::user::Users;
 
@@ -273,6 +274,10 @@ impl Tx for SqlTx {
     }
 
     fn subscriptions(&mut self) -> &mut dyn Subscriptions {
+        self
+    }
+
+    fn throttling_policies(&mut self) -> &mut dyn ThrottlingPolicies {
         self
     }
 

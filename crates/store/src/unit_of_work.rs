@@ -16,6 +16,7 @@ use crate::revision::Revisions;
 use crate::revocation::Revocations;
 use crate::snapshot_change::SnapshotChanges;
 use crate::subscription::Subscriptions;
+use crate::throttling_policy::ThrottlingPolicies;
 use crate::user::Users;
 
 /// A database.
@@ -53,6 +54,7 @@ pub trait Tx: Send {
     fn revocations(&mut self) -> &mut dyn Revocations;
     fn snapshot_changes(&mut self) -> &mut dyn SnapshotChanges;
     fn subscriptions(&mut self) -> &mut dyn Subscriptions;
+    fn throttling_policies(&mut self) -> &mut dyn ThrottlingPolicies;
     fn users(&mut self) -> &mut dyn Users;
 
     async fn commit(self: Box<Self>) -> Result<(), StoreError>;

@@ -3,6 +3,7 @@
 pub(crate) mod admin;
 pub(crate) mod developer_portal;
 pub(crate) mod publisher;
+mod throttling_policy_body;
 
 use control::Control;
 use utoipa::openapi::OpenApi;

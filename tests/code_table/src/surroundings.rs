@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use domain::api::{ApiEndpoints, KeyManagerSelection, Operation, Verb};
+use domain::api::{ApiEndpoints, KeyManagerSelection, MaxTps, Operation, RequestRate, Verb};
 use domain::blocking_condition::BlockedSubject;
 use domain::certificate::Certificates;
 use domain::cors::{AllowedOrigins, CorsPolicy};
@@ -15,9 +15,12 @@ use domain::revocation::RevokedSubject;
 use domain::snapshot::{
     ApiEntry, ApplicationEntry, BlockingConditionEntry, KeyManagerEntry, KeyMappingEntry,
     RevocationEntry, SnapshotChange, SnapshotRevision, SnapshotUpdate, SubscriptionEntry,
-    ValidationMethod,
+    ThrottlingPolicyEntry, ValidationMethod,
 };
 use domain::subscription::SubscriptionStatus;
+use domain::throttling_policy::{
+    BurstLimit, PolicyLevel, Quota, QuotaAmount, TimeUnit, TimeWindow,
+};
 use domain::token_profile::{AudienceRule, SignatureAlgorithm, TokenProfile};
 use http::Response;
 use http_body_util::BodyExt as _;
@@ -95,12 +98,13 @@ impl Surroundings {
     /// A whole snapshot.
     pub fn snapshot(&self) -> SnapshotUpdate {
         let mut changes = self.key_managers();
+        changes.extend(throttling_policies());
         changes.extend(applications());
         changes.extend(blocking_conditions());
         changes.extend(revocations());
         for api in self.apis() {
             if let Some((status, plan)) = api.subscription {
-                for (application, offset) in [(1, 0), (2, 50), (3, 100), (4, 150)] {
+                for (application, offset) in [(1, 0), (2, 50), (3, 100), (4, 150), (5, 200)] {
                     changes.push(SnapshotChange::PutSubscription(SubscriptionEntry {
                         id: id(500 + api.number + offset),
                         application_id: id(application),
@@ -146,12 +150,12 @@ impl Surroundings {
         api("held", Some((Blocked, "Unlimited")), &|_| {});
         api("waiting", Some((OnHold, "Unlimited")), &|_| {});
         api("metered", ordinary, &|api| {
-            api.api_throttling_policy = Some("10KPerMin".to_owned());
+            api.api_throttling_policy = Some("Scant".to_owned());
         });
         api("metered-resource", ordinary, &|api| {
-            api.operations[0].throttling_policy = Some("10KPerMin".to_owned());
+            api.operations[0].throttling_policy = Some("Scant".to_owned());
         });
-        api("planned", Some((Unblocked, "Unauthenticated")), &|_| {});
+        api("planned", Some((Unblocked, "Scant")), &|_| {});
         api("paged", ordinary, &|api| {
             api.cors = Some(CorsPolicy {
                 origins: AllowedOrigins::Only(vec!["https://page.example".to_owned()]),
@@ -184,6 +188,14 @@ impl Surroundings {
                 api.endpoints.production = vec![endpoint.clone()];
             });
         }
+        api("bursty", Some((Unblocked, "Bursty")), &|_| {});
+        api("frail", ordinary, &|api| {
+            api.max_tps.production = Some(RequestRate {
+                requests: 3,
+                unit: TimeUnit::Hour,
+            });
+        });
+        api("unplanned", Some((Unblocked, "NoSuchPlan")), &|_| {});
         apis
     }
 
@@ -213,6 +225,7 @@ impl Surroundings {
             },
             subscription_required: true,
             api_throttling_policy: None,
+            max_tps: MaxTps::default(),
             blocked: false,
             cors: None,
             mediation: Mediation::default(),
@@ -283,6 +296,7 @@ fn applications() -> Vec<SnapshotChange> {
         (2, "slow", "10PerMin"),
         (3, "condemned", "Unlimited"),
         (4, "leaked", "Unlimited"),
+        (5, "hasty", "Bursty"),
     ] {
         changes.push(SnapshotChange::PutApplication(Arc::new(ApplicationEntry {
             id: id(number),
@@ -298,6 +312,7 @@ fn applications() -> Vec<SnapshotChange> {
         (303, 2, "slow-client", KeyType::Production),
         (304, 3, "condemned-client", KeyType::Production),
         (305, 4, "leaked-client", KeyType::Production),
+        (306, 5, "hasty-client", KeyType::Production),
     ] {
         changes.push(SnapshotChange::PutKeyMapping(KeyMappingEntry {
             id: id(number),
@@ -308,6 +323,37 @@ fn applications() -> Vec<SnapshotChange> {
         }));
     }
     changes
+}
+
+/// So small that a few requests are too many: `Scant` in quota, `Bursty` at once.
+fn throttling_policies() -> Vec<SnapshotChange> {
+    let quota = Some(Quota {
+        amount: QuotaAmount::Requests(3),
+        window: TimeWindow {
+            count: 1,
+            unit: TimeUnit::Hour,
+        },
+    });
+    let burst = Some(BurstLimit {
+        requests: 3,
+        unit: TimeUnit::Hour,
+    });
+    [
+        (601, PolicyLevel::Subscription, "Bursty", None, burst),
+        (602, PolicyLevel::Application, "Bursty", None, burst),
+        (603, PolicyLevel::Subscription, "Scant", quota, None),
+        (604, PolicyLevel::Api, "Scant", quota, None),
+    ]
+    .map(|(number, level, name, quota, burst)| {
+        SnapshotChange::PutThrottlingPolicy(Arc::new(ThrottlingPolicyEntry {
+            id: id(number),
+            level,
+            name: name.to_owned(),
+            quota,
+            burst,
+        }))
+    })
+    .to_vec()
 }
 
 /// 203.0.113.66 is a documentation address: whoever may say so calls from there.

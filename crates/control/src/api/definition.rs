@@ -28,6 +28,7 @@ pub(super) fn import(definition: &str, overrides: ImportApi) -> Result<ApiSettin
             .policies
             .unwrap_or_else(|| vec![DEFAULT_PLAN.to_owned()]),
         api_throttling_policy: overrides.api_throttling_policy,
+        max_tps: overrides.max_tps.unwrap_or_default(),
         visibility: overrides.visibility.unwrap_or_default(),
         cors: overrides.cors,
         mediation: overrides.mediation.unwrap_or_default(),

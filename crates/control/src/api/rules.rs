@@ -1,5 +1,7 @@
 //! What an API's settings may name, and the one default version among the versions of an API.
 
+use std::collections::BTreeSet;
+
 use domain::api::{Api, ApiSettings, KeyManagerSelection, Visibility};
 use domain::throttling_policy::PolicyLevel;
 use domain::validation::Check;
@@ -16,19 +18,19 @@ pub(super) async fn check(tx: &mut dyn Tx, settings: &ApiSettings) -> Result<(),
     let mut check = Check::default();
     for plan in &settings.policies {
         check.that(
-            throttling_policy::exists(PolicyLevel::Subscription, plan),
+            throttling_policy::exists(tx, PolicyLevel::Subscription, plan).await?,
             "policies",
             format!("{plan:?} is not the name of a business plan"),
         );
     }
-    let api_level = settings.api_throttling_policy.iter();
-    let operation_level = settings
-        .operations
-        .iter()
-        .filter_map(|operation| operation.throttling_policy.as_ref());
-    for policy in api_level.chain(operation_level) {
+    let operations = settings.operations.iter();
+    let operation_level = operations.filter_map(|operation| operation.throttling_policy.as_ref());
+    // Many operations name few policies.
+    let mut api_level: BTreeSet<&String> = settings.api_throttling_policy.iter().collect();
+    api_level.extend(operation_level);
+    for policy in api_level {
         check.that(
-            throttling_policy::exists(PolicyLevel::Api, policy),
+            throttling_policy::exists(tx, PolicyLevel::Api, policy).await?,
             "apiThrottlingPolicy",
             format!("{policy:?} is not the name of an API-level throttling policy"),
         );

@@ -8,16 +8,17 @@ use domain::application::{Application, ApplicationStatus};
 use domain::blocking_condition::BlockingCondition;
 use domain::id::{
     ApiId, ApplicationId, BlockingConditionId, KeyManagerId, KeyMappingId, RevocationId,
-    SubscriptionId,
+    SubscriptionId, ThrottlingPolicyId,
 };
 use domain::key_manager::KeyManager;
 use domain::key_mapping::KeyMapping;
 use domain::revocation::Revocation;
 use domain::snapshot::{
     ApiEntry, ApplicationEntry, BlockingConditionEntry, KeyManagerEntry, KeyMappingEntry,
-    RevocationEntry, SnapshotChange, SubscriptionEntry, ValidationMethod,
+    RevocationEntry, SnapshotChange, SubscriptionEntry, ThrottlingPolicyEntry, ValidationMethod,
 };
 use domain::subscription::Subscription;
+use domain::throttling_policy::{PolicyLevel, ThrottlingPolicy};
 use store::Tx;
 use store::snapshot_change::ChangedNoun;
 
@@ -59,6 +60,9 @@ impl Compiler<'_> {
                     blocking_condition(id, tx.blocking_conditions().find(id).await?)
                 }
                 ChangedNoun::Revocation(id) => revocation(id, tx.revocations().find(id).await?),
+                ChangedNoun::ThrottlingPolicy(id) => {
+                    throttling_policy(id, tx.throttling_policies().find(id).await?.as_ref())
+                }
             });
         }
         Ok(changes)
@@ -67,6 +71,15 @@ impl Compiler<'_> {
     /// Everything that gateways may use.
     pub(super) async fn whole(&self, tx: &mut dyn Tx) -> Result<Vec<SnapshotChange>, Error> {
         let mut changes = Vec::new();
+        // First: what comes after them names them.
+        for level in PolicyLevel::ALL {
+            let policies = tx.throttling_policies().list(level).await?;
+            changes.extend(
+                policies
+                    .iter()
+                    .map(|found| throttling_policy(found.id, Some(found))),
+            );
+        }
         for found in tx.key_managers().list().await? {
             changes.push(self.key_manager(found.id, Some(&found)));
         }
@@ -210,6 +223,7 @@ fn api_entry(api: &Api, revision: Revision) -> ApiEntry {
         endpoints: settings.endpoints,
         subscription_required: !settings.policies.is_empty(),
         api_throttling_policy: settings.api_throttling_policy,
+        max_tps: settings.max_tps,
         blocked: api.lifecycle == LifecycleState::Blocked,
         cors: settings.cors,
         mediation: settings.mediation,
@@ -282,6 +296,23 @@ fn revocation(id: RevocationId, found: Option<Revocation>) -> SnapshotChange {
     })
 }
 
+/// Gateways count nothing where requests over the quota pass.
+fn throttling_policy(id: ThrottlingPolicyId, found: Option<&ThrottlingPolicy>) -> SnapshotChange {
+    let Some(ThrottlingPolicy {
+        level, settings, ..
+    }) = found
+    else {
+        return SnapshotChange::RemoveThrottlingPolicy(id);
+    };
+    SnapshotChange::PutThrottlingPolicy(Arc::new(ThrottlingPolicyEntry {
+        id,
+        level: *level,
+        name: settings.name.clone(),
+        quota: settings.quota.filter(|_| settings.stop_on_quota_reach),
+        burst: settings.burst,
+    }))
+}
+
 /// A whole snapshot begins from nothing: there is nothing to remove.
 const fn is_put(change: &SnapshotChange) -> bool {
     matches!(
@@ -293,5 +324,6 @@ const fn is_put(change: &SnapshotChange) -> bool {
             | SnapshotChange::PutSubscription(_)
             | SnapshotChange::PutBlockingCondition(_)
             | SnapshotChange::PutRevocation(_)
+            | SnapshotChange::PutThrottlingPolicy(_)
     )
 }

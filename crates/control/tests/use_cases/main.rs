@@ -34,4 +34,6 @@ mod subscription;
 #[cfg(test)]
 mod support;
 #[cfg(test)]
+mod throttling_policy;
+#[cfg(test)]
 mod token;

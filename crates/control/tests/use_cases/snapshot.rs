@@ -6,9 +6,12 @@ use std::time::Duration;
 use control::api::ImportApi;
 use control::snapshot::SnapshotSubscription;
 use domain::snapshot::{SnapshotChange, SnapshotUpdate};
+use domain::throttling_policy::{PolicyLevel, built_in};
 
 use crate::installation::{Installation, key_manager_settings, production_keys};
-use crate::support::{PIZZA, admin, ann, application_settings, publisher};
+use crate::support::{
+    PIZZA, admin, ann, application_settings, besides_built_in_policies, publisher,
+};
 
 /// Far above what a wake-up takes; reached only when none comes.
 const TOO_LONG: Duration = Duration::from_secs(30);
@@ -24,8 +27,13 @@ fn kind(change: &SnapshotChange) -> String {
     json["kind"].as_str().unwrap().to_owned()
 }
 
+/// Without the policies that every installation begins with, which are in every whole snapshot.
 fn kinds(update: &SnapshotUpdate) -> Vec<String> {
-    let mut kinds: Vec<_> = update.changes.iter().map(kind).collect();
+    let changes = match update.base {
+        Some(_) => update.changes.iter().collect(),
+        None => besides_built_in_policies(update),
+    };
+    let mut kinds: Vec<_> = changes.into_iter().map(kind).collect();
     kinds.sort_unstable();
     kinds
 }
@@ -94,7 +102,7 @@ async fn a_disabled_key_manager_is_taken_away() {
         ["remove_key_manager"]
     );
     let mut late = installation.control.snapshots().subscribe();
-    assert!(next(&mut late).await.changes.is_empty());
+    assert!(kinds(&next(&mut late).await).is_empty());
 }
 
 #[tokio::test]
@@ -149,7 +157,7 @@ async fn an_api_is_told_when_it_is_deployed_and_taken_away_when_it_is_not() {
         .await
         .unwrap();
     let mut subscription = installation.control.snapshots().subscribe();
-    assert!(next(&mut subscription).await.changes.is_empty());
+    assert!(kinds(&next(&mut subscription).await).is_empty());
 
     let revision = apis
         .create_revision(&publisher(), api.id, String::new())
@@ -168,7 +176,7 @@ async fn an_api_is_told_when_it_is_deployed_and_taken_away_when_it_is_not() {
         update = next(&mut subscription).await;
     }
     let mut elsewhere = installation.control.snapshots().subscribe_for("Elsewhere");
-    assert!(next(&mut elsewhere).await.changes.is_empty());
+    assert!(kinds(&next(&mut elsewhere).await).is_empty());
 
     apis.undeploy(&publisher(), api.id, revision.id, &["Default".to_owned()])
         .await
@@ -231,4 +239,41 @@ async fn a_gateway_from_a_future_that_was_lost_gets_the_whole() {
     let update = next(&mut subscription.resume_from(unknown)).await;
     assert_eq!(update.base, None);
     assert_eq!(kinds(&update), ["put_key_manager"]);
+}
+
+#[tokio::test]
+async fn a_policy_is_told_as_gateways_count_it_and_taken_away_when_it_goes() {
+    let installation = Installation::start().await;
+    let mut subscription = installation.control.snapshots().subscribe();
+    next(&mut subscription).await;
+    let policies = installation.control.policies();
+    let level = PolicyLevel::Subscription;
+    let mut settings = built_in("Platinum", Some(100));
+    let policy = policies
+        .create(&admin(), level, settings.clone())
+        .await
+        .unwrap();
+    let told = next(&mut subscription).await;
+    let [SnapshotChange::PutThrottlingPolicy(entry)] = &told.changes[..] else {
+        panic!("{told:?}");
+    };
+    assert_eq!((entry.level, entry.name.as_str()), (level, "Platinum"));
+    assert_eq!(entry.quota, settings.quota);
+
+    settings.stop_on_quota_reach = false;
+    policies
+        .update(&admin(), level, policy.id, settings)
+        .await
+        .unwrap();
+    let told = next(&mut subscription).await;
+    let [SnapshotChange::PutThrottlingPolicy(entry)] = &told.changes[..] else {
+        panic!("{told:?}");
+    };
+    assert_eq!(entry.quota, None, "requests over the quota pass");
+
+    policies.delete(&admin(), level, policy.id).await.unwrap();
+    assert_eq!(
+        kinds(&next(&mut subscription).await),
+        ["remove_throttling_policy"]
+    );
 }

@@ -10,6 +10,8 @@ use control::identity::authorization::{local_operator, scopes_of};
 use control::{Control, Dependencies, Settings};
 use domain::api::Api;
 use domain::application::{Application, ApplicationSettings};
+use domain::snapshot::{SnapshotChange, SnapshotUpdate};
+use domain::throttling_policy::BUILT_IN;
 use domain::user::Actor;
 use domain::{Clock, Random, SecretString};
 use jiff::{SignedDuration, Timestamp};
@@ -195,4 +197,13 @@ impl Random for SeededRandom {
             chunk.copy_from_slice(&mixed.to_le_bytes()[..chunk.len()]);
         }
     }
+}
+
+/// A whole snapshot without the policies that every installation begins with.
+pub(crate) fn besides_built_in_policies(whole: &SnapshotUpdate) -> Vec<&SnapshotChange> {
+    let is_policy =
+        |change: &&SnapshotChange| matches!(change, SnapshotChange::PutThrottlingPolicy(_));
+    let (policies, others): (Vec<_>, Vec<_>) = whole.changes.iter().partition(is_policy);
+    assert_eq!(policies.len(), BUILT_IN.len());
+    others
 }

@@ -22,6 +22,7 @@ fn orders() -> ApiSettings {
         authorization_header: String::new(),
         policies: Vec::new(),
         api_throttling_policy: None,
+        max_tps: MaxTps::default(),
         visibility: Visibility::Public,
         cors: None,
         mediation: Mediation::default(),
@@ -157,4 +158,18 @@ fn a_definition_has_at_most_10_mib() {
     assert_eq!(validate_definition(&"x".repeat(10 * 1024 * 1024)), Ok(()));
     let refused = validate_definition(&"x".repeat(10 * 1024 * 1024 + 1)).unwrap_err();
     assert_eq!(refused.0[0].field, "definition");
+}
+
+#[test]
+fn what_the_endpoints_bear_is_a_rate_within_bounds() {
+    let rate = |requests, unit| Some(RequestRate { requests, unit });
+    assert!(refused(|settings| settings.max_tps.sandbox = rate(1, TimeUnit::Hour)).is_empty());
+    assert_eq!(
+        refused(|settings| settings.max_tps.production = rate(0, TimeUnit::Second)),
+        ["maxTps.production"]
+    );
+    assert_eq!(
+        refused(|settings| settings.max_tps.sandbox = rate(5, TimeUnit::Day)),
+        ["maxTps.sandbox"]
+    );
 }

@@ -155,6 +155,7 @@ fn changes() -> Vec<SnapshotChange> {
         },
         subscription_required: true,
         api_throttling_policy: None,
+        max_tps: domain::api::MaxTps::default(),
         blocked: false,
         cors: None,
         mediation: Mediation::default(),

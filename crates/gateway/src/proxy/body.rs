@@ -4,16 +4,19 @@ use std::cell::Cell;
 use std::future::Future as _;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Buf as _, Bytes};
+use domain::Clock;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::access_log::AccessRecord;
 use super::headers::clean_trailers;
 use super::pool::Lease;
+use crate::limits::Meter;
 use crate::refusal::Reason;
 
 /// Why a body broke off.
@@ -27,6 +30,35 @@ pub(crate) enum BodyError {
     TotalTime,
     #[error("the sender of the body failed")]
     Sender(#[source] hyper::Error),
+}
+
+/// Counts the bytes that pass against quotas of bytes.
+pub(crate) struct ByteCount {
+    meters: Vec<Meter>,
+    clock: Arc<dyn Clock>,
+}
+
+impl ByteCount {
+    /// `None` where nothing is to be counted, which is nearly always.
+    pub(super) fn of(meters: Vec<Meter>, clock: &Arc<dyn Clock>) -> Option<Rc<Self>> {
+        (!meters.is_empty()).then(|| {
+            Rc::new(Self {
+                meters,
+                clock: Arc::clone(clock),
+            })
+        })
+    }
+
+    pub(super) fn add(&self, bytes: usize) {
+        if bytes == 0 {
+            return;
+        }
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        let now = u64::try_from(self.clock.now().as_nanosecond()).unwrap_or_default();
+        for meter in &self.meters {
+            meter.count(bytes, now);
+        }
+    }
 }
 
 /// How the client's body is getting on, seen from the request that waits for the answer.
@@ -43,6 +75,7 @@ pub(crate) struct RequestBody {
     room: u64,
     silence: Silence,
     progress: Rc<BodyProgress>,
+    count: Option<Rc<ByteCount>>,
 }
 
 /// The answer's body on its way down.
@@ -59,6 +92,7 @@ pub(crate) struct UpstreamBody {
     /// Goes back to the pool when the body is whole; otherwise the connection is closed.
     lease: Option<Lease>,
     record: Box<AccessRecord>,
+    count: Option<Rc<ByteCount>>,
 }
 
 /// How long a body may be silent, and when it must be over. The clock runs only while we wait for the sender.
@@ -74,6 +108,7 @@ impl RequestBody {
         most: u64,
         longest_silence: Duration,
         ends: Instant,
+        count: Option<Rc<ByteCount>>,
     ) -> (Self, Rc<BodyProgress>) {
         let progress = Rc::new(BodyProgress {
             last_activity: Cell::new(Instant::now()),
@@ -84,6 +119,7 @@ impl RequestBody {
             room: most,
             silence: Silence::new(longest_silence, ends),
             progress: Rc::clone(&progress),
+            count,
         };
         (body, progress)
     }
@@ -95,6 +131,7 @@ impl RequestBody {
             room: 0,
             silence: Silence::new(Duration::ZERO, Instant::now()),
             progress: Rc::clone(progress),
+            count: None,
         }
     }
 }
@@ -141,6 +178,9 @@ impl Body for RequestBody {
             return this.broken_off(BodyError::TooLarge);
         };
         this.room = room;
+        if let Some(count) = &this.count {
+            count.add(length);
+        }
         Poll::Ready(Some(Ok(frame)))
     }
 
@@ -173,12 +213,14 @@ impl ResponseBody {
         longest_silence: Duration,
         ends: Instant,
         record: Box<AccessRecord>,
+        count: Option<Rc<ByteCount>>,
     ) -> Self {
         let mut body = UpstreamBody {
             incoming,
             silence: Silence::new(longest_silence, ends),
             lease: Some(lease),
             record,
+            count,
         };
         // Without a body nobody polls it.
         body.return_lease_at_end();
@@ -210,8 +252,11 @@ impl UpstreamBody {
                 Poll::Ready(Some(Err(BodyError::TotalTime)))
             }
             Some(Ok(frame)) => {
-                self.record
-                    .sent(frame.data_ref().map_or(0, Bytes::remaining));
+                let length = frame.data_ref().map_or(0, Bytes::remaining);
+                self.record.sent(length);
+                if let Some(count) = &self.count {
+                    count.add(length);
+                }
                 self.return_lease_at_end();
                 Poll::Ready(Some(Ok(frame)))
             }

@@ -15,7 +15,7 @@ use hyper::upgrade::OnUpgrade;
 use tokio::time::{Instant, sleep_until};
 
 use super::access_log::AccessRecord;
-use super::body::{BodyProgress, RequestBody, ResponseBody};
+use super::body::{BodyProgress, ByteCount, RequestBody, ResponseBody};
 use super::candidates::Candidates;
 use super::client_address::{client_address, forwarded_policy};
 use super::connection::Peer;
@@ -72,7 +72,7 @@ pub(super) async fn handle(
         certificate: peer.certificate.as_ref(),
         client: Some(client),
     };
-    let admission = match worker.engine.decide(&parts).await {
+    let mut admission = match worker.engine.decide(&parts).await {
         Ok(admission) => admission,
         Err(Turned::Refused(refusal)) => {
             let api = refusal.api_id().and_then(|id| worker.engine.api(id));
@@ -86,14 +86,23 @@ pub(super) async fn handle(
     };
     record.api = Some(Arc::clone(&admission.api));
     record.caller.clone_from(&admission.caller);
+    let count = ByteCount::of(std::mem::take(&mut admission.meters), &worker.engine.clock);
     let timeouts = &worker.engine.config.timeouts;
     let ends = record.begun + timeouts.total;
-    let response = match forward(&worker, request, &admission, &mut record, ends).await {
+    let sent = forward(
+        &worker,
+        request,
+        &admission,
+        count.clone(),
+        &mut record,
+        ends,
+    );
+    let response = match sent.await {
         Ok(Answer::Body(response, lease)) => {
             let (head, body) = response.into_parts();
             record.answered(head.status);
             let silence = timeouts.body_idle;
-            let body = ResponseBody::upstream(body, lease, silence, ends, record);
+            let body = ResponseBody::upstream(body, lease, silence, ends, record, count);
             Response::from_parts(head, body)
         }
         Ok(Answer::Switched {
@@ -103,7 +112,8 @@ pub(super) async fn handle(
         }) => {
             record.answered(head.status);
             let connection = worker.open.open();
-            tunnel::open(client, upstream, timeouts.tunnel_idle, connection, record);
+            let longest_silence = timeouts.tunnel_idle;
+            tunnel::open(client, upstream, longest_silence, connection, record, count);
             Response::from_parts(head, ResponseBody::None)
         }
         Err(reason) => {
@@ -130,6 +140,7 @@ async fn forward(
     worker: &Worker,
     mut request: Request<Incoming>,
     admission: &Admission,
+    count: Option<Rc<ByteCount>>,
     record: &mut AccessRecord,
     ends: Instant,
 ) -> Result<Answer, Reason> {
@@ -148,6 +159,7 @@ async fn forward(
         config.limits.request_body,
         config.timeouts.body_idle,
         ends,
+        count,
     );
     let origin = Origin {
         client: record.peer.address,

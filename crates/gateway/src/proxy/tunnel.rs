@@ -16,6 +16,7 @@ use tokio::task::spawn_local;
 use tokio::time::{Instant, sleep_until};
 
 use super::access_log::AccessRecord;
+use super::body::ByteCount;
 use super::connection::OpenConnection;
 
 /// One side of a tunnel: notes when its last byte came, and how many bytes went to it.
@@ -23,6 +24,9 @@ struct Side {
     io: TokioIo<Upgraded>,
     last_read: Rc<Cell<Instant>>,
     written: Rc<Cell<usize>>,
+    /// What comes from it and goes to it counts against quotas of bytes as it passes, so that nothing is gained by
+    /// breaking off.
+    count: Option<Rc<ByteCount>>,
 }
 
 /// Must be called on the worker's thread, after the 101 is on its way.
@@ -32,6 +36,7 @@ pub(super) fn open(
     longest_silence: Duration,
     connection: OpenConnection,
     mut record: Box<AccessRecord>,
+    count: Option<Rc<ByteCount>>,
 ) {
     spawn_local(async move {
         let (client, upstream) = match tokio::try_join!(client, upstream) {
@@ -42,8 +47,8 @@ pub(super) fn open(
             }
         };
         let last_read = Rc::new(Cell::new(Instant::now()));
-        let mut client = Side::new(client, &last_read);
-        let mut upstream = Side::new(upstream, &last_read);
+        let mut client = Side::new(client, &last_read, count);
+        let mut upstream = Side::new(upstream, &last_read, None);
         let down = Rc::clone(&client.written);
         let ended = {
             let copying = copy_bidirectional(&mut client, &mut upstream);
@@ -74,11 +79,18 @@ async fn silence(last_read: &Cell<Instant>, longest: Duration) {
 }
 
 impl Side {
-    fn new(io: Upgraded, last_read: &Rc<Cell<Instant>>) -> Self {
+    fn new(io: Upgraded, last_read: &Rc<Cell<Instant>>, count: Option<Rc<ByteCount>>) -> Self {
         Self {
             io: TokioIo::new(io),
             last_read: Rc::clone(last_read),
             written: Rc::default(),
+            count,
+        }
+    }
+
+    fn count(&self, bytes: usize) {
+        if let Some(count) = &self.count {
+            count.add(bytes);
         }
     }
 }
@@ -89,7 +101,9 @@ impl AsyncRead for Side {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
         let read = ready!(Pin::new(&mut self.io).poll_read(cx, buffer));
+        self.count(buffer.filled().len() - before);
         self.last_read.set(Instant::now());
         Poll::Ready(read)
     }
@@ -104,6 +118,7 @@ impl AsyncWrite for Side {
         let written = ready!(Pin::new(&mut self.io).poll_write(cx, bytes));
         if let Ok(count) = written {
             self.written.set(self.written.get().saturating_add(count));
+            self.count(count);
         }
         Poll::Ready(written)
     }

@@ -20,7 +20,7 @@ pub(super) enum Form {
     Plain,
     /// `{code, type, message, description}`; the hint is the description.
     Status(&'static str),
-    /// `{code, message, description, nextAccessTime}`.
+    /// `{code, message, description, nextAccessTime}`; without a hint the description says until when.
     Throttled,
 }
 
@@ -57,21 +57,32 @@ impl Class {
     }
 }
 
-/// WSO2's order: API or resource, subscription, application.
-const fn throttled(code: &'static str) -> Class {
+const fn throttled(code: &'static str, hint: Option<&'static str>) -> Class {
     Class {
         code,
         status: StatusCode::TOO_MANY_REQUESTS,
         message: "Message throttled out",
-        hint: None,
+        hint,
         form: Form::Throttled,
     }
 }
 
-pub(super) static API_LIMIT: Class = throttled("900800");
-pub(super) static RESOURCE_LIMIT: Class = throttled("900802");
-pub(super) static APPLICATION_LIMIT: Class = throttled("900803");
-pub(super) static SUBSCRIPTION_LIMIT: Class = throttled("900804");
+pub(super) static API_LIMIT: Class = throttled("900800", None);
+pub(super) static RESOURCE_LIMIT: Class = throttled("900802", None);
+pub(super) static APPLICATION_LIMIT: Class = throttled("900803", None);
+pub(super) static SUBSCRIPTION_LIMIT: Class = throttled("900804", None);
+pub(super) static SUBSCRIPTION_BURST: Class = throttled("900807", None);
+pub(super) static APPLICATION_BURST: Class = throttled(
+    "900809",
+    Some("You have exceeded your application burst limit quota"),
+);
+pub(super) static BACKEND_LIMIT: Class = Class {
+    code: "900801",
+    status: StatusCode::SERVICE_UNAVAILABLE,
+    message: "API Limit Reached",
+    hint: Some("API not accepting requests"),
+    form: Form::Throttled,
+};
 
 pub(super) static REQUEST_BLOCKED: Class = Class {
     code: "900805",

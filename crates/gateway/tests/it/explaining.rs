@@ -54,7 +54,8 @@ async fn an_accepted_token_passes_every_check() {
             "subscription",
             "endpoint",
             "scopes",
-            "caller_blocking"
+            "caller_blocking",
+            "throttling"
         ]
     );
     for check in &explanation.checks {

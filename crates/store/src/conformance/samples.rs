@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use domain::api::{
     Api, ApiEndpoints, ApiScope, ApiSettings, Deployment, KeyManagerSelection, LifecycleState,
-    Operation, Revision, Verb, Visibility,
+    MaxTps, Operation, RequestRate, Revision, Verb, Visibility,
 };
 use domain::application::{Application, ApplicationSettings, ApplicationStatus};
 use domain::audit::AuditEntry;
@@ -14,7 +14,7 @@ use domain::certificate::Certificates;
 use domain::cors::{AllowedOrigins, CorsPolicy};
 use domain::id::{
     ApiId, ApplicationId, AuditEntryId, BlockingConditionId, JobId, KeyManagerId, KeyMappingId,
-    OAuthClientId, RevisionId, RevocationId, SubscriptionId, UserId,
+    OAuthClientId, RevisionId, RevocationId, SubscriptionId, ThrottlingPolicyId, UserId,
 };
 use domain::key_manager::{
     Capabilities, ClaimMapping, Endpoints, KeyManager, KeyManagerSettings, Permissions, TokenType,
@@ -27,6 +27,10 @@ use domain::provider_failure::{FailureClass, ProviderFailure};
 use domain::provisioning::{JobKind, JobState, ProvisioningJob};
 use domain::revocation::{Revocation, RevokedSubject};
 use domain::subscription::{Subscription, SubscriptionStatus};
+use domain::throttling_policy::{
+    BillingPlan, BurstLimit, DataUnit, PolicyLevel, PolicySettings, Quota, QuotaAmount,
+    ThrottlingPolicy, TimeUnit, TimeWindow,
+};
 use domain::user::{AccessTokenGrant, User};
 use domain::{Clock, Random, SecretString};
 use jiff::{SignedDuration, Timestamp};
@@ -98,6 +102,39 @@ pub(super) fn failure() -> ProviderFailure {
 pub(super) const DEFINITION: &str = "openapi: 3.0.3\n";
 
 impl Samples {
+    pub(super) fn throttling_policy(&self, level: PolicyLevel, name: &str) -> ThrottlingPolicy {
+        ThrottlingPolicy {
+            id: ThrottlingPolicyId::generate(&self.clock, &self.random),
+            level,
+            is_built_in: false,
+            settings: PolicySettings {
+                name: name.to_owned(),
+                display_name: format!("{name} – Zürich"),
+                description: "Our 'own' one; 100% of it".to_owned(),
+                quota: Some(Quota {
+                    amount: QuotaAmount::Bandwidth {
+                        amount: 7,
+                        unit: DataUnit::Gigabyte,
+                    },
+                    window: TimeWindow {
+                        count: 3,
+                        unit: TimeUnit::Day,
+                    },
+                }),
+                burst: Some(BurstLimit {
+                    requests: 11,
+                    unit: TimeUnit::Second,
+                }),
+                stop_on_quota_reach: false,
+                billing_plan: BillingPlan::Commercial,
+                attributes: BTreeMap::from([("region".to_owned(), "eu".to_owned())]),
+            },
+            created_at: at(20),
+            updated_at: at(21),
+            version: 1,
+        }
+    }
+
     pub(super) fn key_manager(&self, name: &str) -> KeyManager {
         let id = KeyManagerId::generate(&self.clock, &self.random);
         KeyManager {
@@ -408,6 +445,13 @@ fn api_settings(name: &str, version: &str) -> ApiSettings {
         authorization_header: "X-Token".to_owned(),
         policies: words(&["Gold", "Bronze"]),
         api_throttling_policy: Some("50KPerMin".to_owned()),
+        max_tps: MaxTps {
+            production: Some(RequestRate {
+                requests: 1_000,
+                unit: TimeUnit::Minute,
+            }),
+            sandbox: None,
+        },
         visibility: Visibility::Restricted(words(&["meteorologist"])),
         cors: Some(CorsPolicy {
             origins: AllowedOrigins::Only(words(&["https://weather.example"])),

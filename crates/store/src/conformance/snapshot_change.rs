@@ -8,7 +8,7 @@ use super::samples::at;
 use super::{Bench, Outcome};
 use crate::snapshot_change::ChangedNoun;
 
-fn nouns(bench: &Bench) -> [ChangedNoun; 7] {
+fn nouns(bench: &Bench) -> [ChangedNoun; 8] {
     let key_manager = bench.samples.key_manager("Entra");
     let application = bench.samples.application("ann", "Weather");
     let api = bench.samples.api("Weather", "1.0.0");
@@ -31,6 +31,12 @@ fn nouns(bench: &Bench) -> [ChangedNoun; 7] {
         ChangedNoun::Subscription(bench.samples.subscription(&application, &api).id),
         ChangedNoun::BlockingCondition(condition.id),
         ChangedNoun::Revocation(revocation.id),
+        ChangedNoun::ThrottlingPolicy(
+            bench
+                .samples
+                .throttling_policy(domain::throttling_policy::PolicyLevel::Api, "Own")
+                .id,
+        ),
     ]
 }
 

@@ -12,6 +12,8 @@ mod key_manager_usage;
 pub(crate) mod revocation;
 mod role;
 mod settings;
+mod throttling_policy;
+mod throttling_policy_body;
 
 use control::Control;
 use utoipa_axum::router::OpenApiRouter;
@@ -35,6 +37,15 @@ pub(super) fn routes(router: OpenApiRouter<Control>) -> OpenApiRouter<Control> {
         .routes(routes!(key_manager_usage::list_application_usages))
         .routes(routes!(settings::get_admin_settings))
         .routes(routes!(role::check_role))
+        .routes(routes!(
+            throttling_policy::list_admin_throttling_policies,
+            throttling_policy::create_throttling_policy
+        ))
+        .routes(routes!(
+            throttling_policy::get_admin_throttling_policy,
+            throttling_policy::update_throttling_policy,
+            throttling_policy::delete_throttling_policy
+        ))
         .routes(routes!(audit::list_audit_entries))
         .routes(routes!(job::list_jobs))
         .routes(routes!(

@@ -7,11 +7,13 @@ mod definition;
 mod endpoint_config;
 mod key_manager;
 mod lifecycle;
+mod max_tps;
 mod mediation;
 mod operation_body;
 mod revision;
 mod settings;
 mod subscription;
+mod throttling_policy;
 
 use axum::extract::DefaultBodyLimit;
 use control::Control;
@@ -46,5 +48,9 @@ pub(super) fn routes(router: OpenApiRouter<Control>) -> OpenApiRouter<Control> {
         .routes(routes!(subscription::block_subscription))
         .routes(routes!(subscription::unblock_subscription))
         .routes(routes!(key_manager::list_publisher_key_managers))
+        .routes(routes!(
+            throttling_policy::list_publisher_throttling_policies
+        ))
+        .routes(routes!(throttling_policy::get_publisher_throttling_policy))
         .routes(routes!(settings::get_publisher_settings))
 }

@@ -16,4 +16,5 @@ mod publisher;
 mod revocation;
 mod subscription;
 mod support;
+mod throttling_policy;
 mod token;

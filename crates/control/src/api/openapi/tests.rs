@@ -316,6 +316,7 @@ fn a_generated_document_reads_back_as_the_same_operations() {
         authorization_header: String::new(),
         policies: Vec::new(),
         api_throttling_policy: None,
+        max_tps: domain::api::MaxTps::default(),
         visibility: domain::api::Visibility::Public,
         cors: None,
         mediation: domain::mediation::Mediation::default(),

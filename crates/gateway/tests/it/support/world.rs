@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use domain::Clock;
-use domain::api::{ApiEndpoints, KeyManagerSelection, Operation, Verb};
+use domain::api::{ApiEndpoints, KeyManagerSelection, MaxTps, Operation, Verb};
 use domain::certificate::Certificates;
 use domain::key_manager::TokenType;
 use domain::key_mapping::KeyType;
@@ -225,6 +225,7 @@ impl World {
             },
             subscription_required: true,
             api_throttling_policy: None,
+            max_tps: MaxTps::default(),
             blocked: false,
             cors: None,
             mediation: Mediation::default(),

@@ -2,7 +2,9 @@
 
 use control::api::ImportApi;
 use domain::Invalid;
-use domain::api::{Api, ApiEndpoints, ApiSettings, KeyManagerSelection, Operation, Visibility};
+use domain::api::{
+    Api, ApiEndpoints, ApiSettings, KeyManagerSelection, MaxTps, Operation, Visibility,
+};
 use domain::cors::CorsPolicy;
 use domain::mediation::Mediation;
 use domain::validation::Check;
@@ -13,6 +15,7 @@ use utoipa::ToSchema;
 
 use super::cors::CorsBody;
 use super::endpoint_config;
+use super::max_tps::MaxTpsBody;
 use super::mediation::MediationBody;
 use super::operation_body::{ApiScopeBody, OperationBody, UNUSED_IN_OPERATIONS};
 use crate::json::from_value;
@@ -47,6 +50,8 @@ pub(crate) struct ApiBody {
     /// Business plans that may be subscribed to; empty: no subscription is needed.
     pub policies: Option<Vec<String>>,
     pub api_throttling_policy: Option<String>,
+    /// What the endpoints can bear, over all callers together.
+    pub max_tps: Option<MaxTpsBody>,
     /// Request header that carries the credential; `Authorization` when empty.
     pub authorization_header: Option<String>,
     pub visibility: Option<VisibilityKind>,
@@ -99,7 +104,6 @@ const UNUSED: &[&str] = &[
     "organizationPolicies",
     "apiKeyHeader",
     "securityScheme",
-    "maxTps",
     "visibleTenants",
     "visibleOrganizations",
     "mediationPolicies",
@@ -139,6 +143,7 @@ struct Parts {
     operations: Vec<Operation>,
     cors: Option<CorsPolicy>,
     mediation: Option<Mediation>,
+    max_tps: Option<MaxTps>,
 }
 
 impl ApiBody {
@@ -189,6 +194,7 @@ impl ApiBody {
             authorization_header: self.authorization_header.unwrap_or_default(),
             policies: self.policies.unwrap_or_default(),
             api_throttling_policy: self.api_throttling_policy.filter(|name| !name.is_empty()),
+            max_tps: parts.max_tps.unwrap_or_default(),
             visibility: parts.visibility.unwrap_or_default(),
             cors: parts.cors,
             mediation: parts.mediation.unwrap_or_default(),
@@ -210,6 +216,7 @@ impl ApiBody {
             authorization_header: self.authorization_header,
             policies: self.policies,
             api_throttling_policy: self.api_throttling_policy.filter(|name| !name.is_empty()),
+            max_tps: parts.max_tps,
             visibility: parts.visibility,
             cors: parts.cors,
             mediation: parts.mediation,
@@ -236,6 +243,8 @@ impl ApiBody {
         let cors = cors.and_then(|cors| cors.into_policy(&mut check));
         let policies = self.api_policies.take();
         let mediation = policies.map(|body| body.into_mediation("apiPolicies", &mut check));
+        let max_tps = self.max_tps.take();
+        let max_tps = max_tps.map(|body| body.into_max_tps(&mut check));
         check.finish()?;
         let roles = self.visible_roles.take().unwrap_or_default();
         Ok(Parts {
@@ -256,6 +265,7 @@ impl ApiBody {
             operations,
             cors,
             mediation,
+            max_tps,
         })
     }
 }
@@ -285,6 +295,7 @@ impl From<&Api> for ApiBody {
             }),
             policies: Some(settings.policies.clone()),
             api_throttling_policy: settings.api_throttling_policy.clone(),
+            max_tps: MaxTpsBody::of(settings.max_tps),
             authorization_header: Some(if settings.authorization_header.is_empty() {
                 "Authorization".to_owned()
             } else {
