@@ -12,6 +12,7 @@ pub(crate) fn check(config: &Config) -> Result<(), String> {
     telemetry::check_filter(&config.log.filter)?;
     OutboundHttp::new(node::outbound(&config.outbound)?)
         .map_err(|error| format!("outbound: {}", chain(&error)))?;
+    telemetry::span_export::traces_url(&config.telemetry)?;
     node::trusted_proxies(&config.gateway)?;
     for (section, certificate, key) in [
         (

@@ -12,5 +12,5 @@ pub(crate) use load::load;
 pub(crate) use sections::{
     BackendJwt, BackendJwtAlgorithm, BackendJwtEncoding, ClientAddressHeader,
     ClientCertificatesSetting, Config, Gateway as GatewaySettings, LogFormat, Outbound,
-    PrivateTargetsSetting,
+    PrivateTargetsSetting, Telemetry,
 };

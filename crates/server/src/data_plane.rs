@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use connectors::http::OutboundHttp;
 use control::error::chain;
-use domain::Clock;
+use domain::{Clock, Random};
 use ext_authz::{Health, Serving};
 use gateway::Gateway;
 use tokio::task::JoinHandle;
@@ -26,7 +26,8 @@ use crate::node::snapshot_copy::SnapshotCopy;
 use crate::node::token_introspector::ControlIntrospector;
 use crate::node::{self, NotOpened};
 use crate::shutdown::{Shutdown, ShutdownSignal, StopSignals};
-use crate::system::SystemClock;
+use crate::system::{SystemClock, SystemRandom};
+use crate::telemetry::span_export::SpanExport;
 use crate::terminal::say;
 
 /// How soon the health service says that the first snapshot is there.
@@ -40,7 +41,13 @@ pub(crate) async fn run(config: Config, run: GatewayRun) -> Result<(), String> {
     stop.wait().await;
     tracing::info!("stopping");
     data_plane.health.set(Serving::Ending);
-    node::stop(data_plane.shutdown, data_plane.tasks, data_plane.gateway).await;
+    node::stop(
+        data_plane.shutdown,
+        data_plane.tasks,
+        data_plane.gateway,
+        data_plane.span_export,
+    )
+    .await;
     Ok(())
 }
 
@@ -50,6 +57,7 @@ struct DataPlane {
     /// What gRPC's health service says, where it is served.
     health: Health,
     gateway: Arc<Gateway>,
+    span_export: Option<SpanExport>,
     shutdown: Shutdown,
     tasks: Vec<JoinHandle<()>>,
 }
@@ -66,7 +74,11 @@ impl DataPlane {
             None => None,
         };
         let introspector = ControlIntrospector::new();
-        let (gateway, tls_watch) = node::start_gateway(config, &clock, &http, &introspector)?;
+        let random: Arc<dyn Random> = Arc::new(SystemRandom::new());
+        let span_export = SpanExport::start(&config.telemetry, &http, &*random)?;
+        let tracing = span_export.as_ref().map(|export| export.tracing(&random));
+        let (gateway, tls_watch) =
+            node::start_gateway(config, &clock, &http, &introspector, tracing)?;
         let has_snapshot = Arc::new(AtomicBool::new(false));
         let (shutdown, signal) = Shutdown::new();
         let monitored = Monitored {
@@ -107,6 +119,7 @@ impl DataPlane {
             ready,
             health,
             gateway,
+            span_export,
             shutdown,
             tasks,
         })

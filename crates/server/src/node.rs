@@ -21,7 +21,7 @@ use control::error::chain;
 use control::identity::FirstUser;
 use control::{Control, Dependencies, GatewayEnvironment, Settings};
 use domain::{Clock, Random};
-use gateway::{Gateway, GatewayDependencies};
+use gateway::{Gateway, GatewayDependencies, Tracing};
 use store::{OpenError, Store, StoreConfig};
 use tokio::task::JoinHandle;
 use url::Url;
@@ -40,6 +40,7 @@ use crate::listener::{Bound, base_url};
 use crate::sealing_key;
 use crate::shutdown::Shutdown;
 use crate::system::{SystemClock, SystemRandom};
+use crate::telemetry::span_export::SpanExport;
 use crate::tls::{PemIdentity, SharedTls, TlsFiles, TlsWatch};
 
 /// How long background work may take to finish at shutdown.
@@ -50,6 +51,7 @@ pub(crate) struct Node {
     gateway_url: String,
     gateway: Arc<Gateway>,
     first_users: Vec<FirstUser>,
+    span_export: Option<SpanExport>,
     shutdown: Shutdown,
     tasks: Vec<JoinHandle<()>>,
 }
@@ -71,7 +73,9 @@ impl Node {
         let tls = control_identity.as_ref().map(SharedTls::new).transpose()?;
         let bound = Bound::bind("control plane", config.control.listen, tls.clone()).await?;
         let introspector = ControlIntrospector::new();
-        let (gateway, gateway_tls) = start_gateway(config, &clock, &http, &introspector)?;
+        let span_export = SpanExport::start(&config.telemetry, &http, &*random)?;
+        let tracing = span_export.as_ref().map(|export| export.tracing(&random));
+        let (gateway, gateway_tls) = start_gateway(config, &clock, &http, &introspector, tracing)?;
 
         let gateway_url = public_gateway_url(config, &gateway);
         let has_snapshot = Arc::new(AtomicBool::new(false));
@@ -126,6 +130,7 @@ impl Node {
             gateway_url,
             gateway,
             first_users: first_users.unwrap_or_default(),
+            span_export,
             shutdown,
             tasks,
         };
@@ -147,12 +152,17 @@ impl Node {
 
     /// Lets accepted requests and running steps finish, within bounds.
     pub(crate) async fn stop(self) {
-        stop(self.shutdown, self.tasks, self.gateway).await;
+        stop(self.shutdown, self.tasks, self.gateway, self.span_export).await;
     }
 }
 
-/// Tells everything to finish, waits for it within bounds, the gateway last.
-pub(crate) async fn stop(shutdown: Shutdown, tasks: Vec<JoinHandle<()>>, gateway: Arc<Gateway>) {
+/// Tells everything to finish, waits for it within bounds: the gateway after the tasks, and its spans last.
+pub(crate) async fn stop(
+    shutdown: Shutdown,
+    tasks: Vec<JoinHandle<()>>,
+    gateway: Arc<Gateway>,
+    span_export: Option<SpanExport>,
+) {
     shutdown.begin();
     for task in tasks {
         if tokio::time::timeout(STOP_LIMIT, task).await.is_err() {
@@ -163,6 +173,9 @@ pub(crate) async fn stop(shutdown: Shutdown, tasks: Vec<JoinHandle<()>>, gateway
         gateway.stop().await;
     } else {
         tracing::warn!("the gateway is still in use and ends with the process");
+    }
+    if let Some(export) = span_export {
+        export.finish().await;
     }
 }
 
@@ -295,6 +308,7 @@ pub(crate) fn start_gateway(
     clock: &Arc<dyn Clock>,
     http: &OutboundHttp,
     introspector: &ControlIntrospector,
+    tracing: Option<Tracing>,
 ) -> Result<(Arc<Gateway>, GatewayTlsWatch), String> {
     let (tls, watch) = GatewayTls::load(&config.gateway)?;
     let gateway_config = gateway_config(config, tls)?;
@@ -303,7 +317,7 @@ pub(crate) fn start_gateway(
         key_set_source: Arc::new(OutboundKeySets(http.clone())),
         token_introspector: Arc::new(introspector.clone()),
         access_log: access_log(config)?,
-        tracing: None,
+        tracing,
     };
     let gateway = Gateway::start(gateway_config, dependencies).map_err(|error| chain(&error))?;
     Ok((Arc::new(gateway), watch))

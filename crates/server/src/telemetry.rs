@@ -1,4 +1,8 @@
-//! Log output. Traces and metrics join here when they come.
+//! What the process tells about itself: log output here, spans of the gateway's requests in `span_export.rs`. Its figures
+//! are `node/monitoring.rs`'s business.
+
+mod otlp;
+pub(crate) mod span_export;
 
 use tracing_subscriber::EnvFilter;
 

@@ -115,6 +115,10 @@ fn merge(
             (default, value) if default.same_type(&value) => {
                 merged.insert(name, value);
             }
+            // Nobody writes 1.0 for "all".
+            (Value::Float(_), Value::Integer(whole @ (0 | 1))) => {
+                merged.insert(name, Value::Float(if whole == 0 { 0.0 } else { 1.0 }));
+            }
             (default, value) => {
                 return Err(ConfigError::Invalid {
                     place: place.to_owned(),
@@ -164,6 +168,7 @@ fn merge_variable(
     };
     *target = match target {
         Value::Integer(_) => Value::Integer(value.parse().map_err(|_| wrong("a whole number"))?),
+        Value::Float(_) => Value::Float(value.parse().map_err(|_| wrong("a number"))?),
         Value::Boolean(_) => Value::Boolean(value.parse().map_err(|_| wrong("true or false"))?),
         Value::Array(_) => Value::Array(
             value
@@ -379,6 +384,13 @@ fn check(config: &Config) -> Result<(), ConfigError> {
         if !(1..=600).contains(&seconds) {
             return invalid(setting, "must be between 1 and 600");
         }
+    }
+    if !(0.0..=1.0).contains(&config.telemetry.sample_ratio) {
+        return invalid("telemetry.sample_ratio", "must be between 0 and 1");
+    }
+    let name = &config.telemetry.service_name;
+    if !(1..=255).contains(&name.len()) || name.chars().any(char::is_control) {
+        return invalid("telemetry.service_name", "must be a name of 1 to 255 bytes");
     }
     if let Some((setting, reason)) = config.gateway.cors().and_then(|policy| cors_error(&policy)) {
         return invalid(setting, reason);

@@ -20,6 +20,7 @@ pub(crate) struct Config {
     pub(crate) gateway: Gateway,
     pub(crate) outbound: Outbound,
     pub(crate) log: Log,
+    pub(crate) telemetry: Telemetry,
 }
 
 #[derive(Clone, Serialize, Deserialize)]
@@ -202,6 +203,18 @@ pub(crate) enum LogFormat {
     Text,
 }
 
+/// Traces of the gateway's requests.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Telemetry {
+    /// Base address of a collector that takes OTLP over HTTP; `/v1/traces` is added. Empty means no traces.
+    pub(crate) otlp_endpoint: String,
+    /// Share of the requests without a caller's trace that is traced, 0 to 1. A caller's decision is honoured.
+    pub(crate) sample_ratio: f64,
+    /// What traces call this service.
+    pub(crate) service_name: String,
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -212,6 +225,7 @@ impl Default for Config {
             gateway: Gateway::default(),
             outbound: Outbound::default(),
             log: Log::default(),
+            telemetry: Telemetry::default(),
         }
     }
 }
@@ -336,6 +350,16 @@ impl Default for Log {
         Self {
             format: LogFormat::Text,
             filter: "info".to_owned(),
+        }
+    }
+}
+
+impl Default for Telemetry {
+    fn default() -> Self {
+        Self {
+            otlp_endpoint: String::new(),
+            sample_ratio: 0.1,
+            service_name: "claviger".to_owned(),
         }
     }
 }

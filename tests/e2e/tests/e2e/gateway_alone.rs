@@ -14,7 +14,7 @@ use crate::upstream::Upstream;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
-fn gateway(data: &Path, arguments: &[&str]) -> Command {
+pub(crate) fn gateway(data: &Path, arguments: &[&str]) -> Command {
     let mut command = program("claviger");
     command
         .arg("gateway")
@@ -28,7 +28,7 @@ fn gateway(data: &Path, arguments: &[&str]) -> Command {
 }
 
 /// Addresses of gateway and monitoring, from the line that says ready.
-fn addresses(running: &Running) -> (String, String) {
+pub(crate) fn addresses(running: &Running) -> (String, String) {
     let ready = running.said().last().expect("a line that says ready");
     let mut found = ready.split("http://").skip(1).map(|after| {
         let end = after.find(',').unwrap_or(after.len());
@@ -41,7 +41,7 @@ fn addresses(running: &Running) -> (String, String) {
 }
 
 /// One API whose only resource is open to everybody.
-fn snapshot(revision: i64, upstream: &str, blocked: bool) -> Value {
+pub(crate) fn snapshot(revision: i64, upstream: &str, blocked: bool) -> Value {
     json!({"base": null, "revision": revision, "changes": [{"kind": "put_api", "entry": {
         "id": "00000000-0000-7000-8000-000000000001", "name": "weather", "context": "/weather",
         "version": "1.0.0", "provider": "publisher", "is_default_version": false,

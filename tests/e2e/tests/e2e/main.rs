@@ -2,6 +2,7 @@
 
 mod claviger;
 mod cluster;
+mod collector;
 mod configuration;
 mod crash;
 mod defences;
@@ -21,4 +22,5 @@ mod secret_rotation;
 mod serve;
 mod severable;
 mod shutdown;
+mod traces;
 mod upstream;

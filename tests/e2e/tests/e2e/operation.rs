@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::polling::eventually;
 use crate::program::{Running, program, run};
 
-fn claviger(data: &Path, arguments: &[&str]) -> Command {
+pub(crate) fn claviger(data: &Path, arguments: &[&str]) -> Command {
     let mut command = program("claviger");
     command
         .args(arguments)
@@ -22,10 +22,15 @@ fn claviger(data: &Path, arguments: &[&str]) -> Command {
 
 /// The whole answer to a GET over HTTP/1.1, head and body.
 pub(crate) fn get(address: &str, path: &str) -> String {
+    get_with(address, path, "")
+}
+
+/// The same with further header lines, each with its line end.
+pub(crate) fn get_with(address: &str, path: &str, lines: &str) -> String {
     let mut stream = TcpStream::connect(address).expect("the node accepts connections");
     write!(
         stream,
-        "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+        "GET {path} HTTP/1.1\r\nHost: localhost\r\n{lines}Connection: close\r\n\r\n"
     )
     .expect("the request is sent");
     let mut answer = String::new();

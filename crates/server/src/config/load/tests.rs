@@ -216,6 +216,44 @@ fn a_cors_policy_is_refused_by_the_setting_that_is_wrong() {
 }
 
 #[test]
+fn a_share_is_a_number_from_0_to_1_with_or_without_a_fraction() {
+    let share = "CLAVIGER_TELEMETRY_SAMPLE_RATIO";
+    for (text, expected) in [("0", 0.0), ("0.25", 0.25), ("1", 1.0)] {
+        let config = load(None, variables(&[(share, text)])).expect("a share");
+        assert!((config.telemetry.sample_ratio - expected).abs() < f64::EPSILON);
+    }
+    for text in ["-0.1", "1.01", "NaN", "inf", "half", ""] {
+        let error = load(None, variables(&[(share, text)])).expect_err("refused");
+        assert!(error.to_string().contains("must be"), "{text}: {error}");
+    }
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = folder.path().join("claviger.toml");
+    for (text, is_good) in [
+        ("0", true),
+        ("1", true),
+        ("0.5", true),
+        ("2", false),
+        ("\"1\"", false),
+    ] {
+        std::fs::write(&file, format!("[telemetry]\nsample_ratio = {text}\n")).expect("written");
+        assert_eq!(load(Some(&file), variables(&[])).is_ok(), is_good, "{text}");
+    }
+}
+
+#[test]
+fn a_service_has_a_name_of_reasonable_length() {
+    for name in ["", "a\nb", &"n".repeat(256)] {
+        let error = load(
+            None,
+            variables(&[("CLAVIGER_TELEMETRY_SERVICE_NAME", name)]),
+        )
+        .expect_err("refused")
+        .to_string();
+        assert!(error.contains("telemetry.service_name must be"), "{error}");
+    }
+}
+
+#[test]
 fn the_reference_page_names_every_setting() {
     let page = include_str!("../../../../../docs/reference/settings.md");
     let defaults = Table::try_from(Config::default()).expect("the defaults are a table");
