@@ -55,7 +55,7 @@ pub(crate) fn snapshot(revision: i64, upstream: &str, blocked: bool) -> Value {
     }}]})
 }
 
-fn write(file: &Path, text: &str) {
+pub(crate) fn write(file: &Path, text: &str) {
     std::fs::write(file, text).expect("the snapshot is written");
 }
 

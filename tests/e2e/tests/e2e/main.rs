@@ -8,6 +8,7 @@ mod crash;
 mod defences;
 mod demo;
 mod entra;
+mod exhaustion;
 mod gateway_alone;
 mod http;
 mod key_rotation;

@@ -112,6 +112,11 @@ impl Running {
         }
     }
 
+    /// Of its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     pub(crate) fn said(&self) -> &[String] {
         &self.said
     }
