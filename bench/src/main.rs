@@ -25,6 +25,7 @@ mod load;
 mod node;
 mod prepare;
 mod processor;
+mod soak;
 mod token;
 mod upstream;
 mod world;
@@ -65,6 +66,8 @@ enum Tool {
     Node(node::Node),
     /// How `decide` and memory grow with the world, and how long a change takes.
     Decide(decide::Decide),
+    /// A million requests, and whether descriptors and memory stay flat.
+    Soak(soak::Soak),
     /// A fixed number of decisions, to be counted under callgrind.
     Instructions(instructions::Instructions),
 }
@@ -78,6 +81,7 @@ fn main() -> ExitCode {
         Tool::Watch(watch) => watch.run(),
         Tool::Node(node) => node.run(),
         Tool::Decide(decide) => decide.run(),
+        Tool::Soak(soak) => soak.run(),
         Tool::Instructions(instructions) => instructions.run(),
     };
     match outcome {

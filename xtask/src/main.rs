@@ -19,6 +19,7 @@ mod instructions;
 mod interop;
 mod packages;
 mod postgres;
+mod soak;
 mod suite;
 
 use std::process::ExitCode;

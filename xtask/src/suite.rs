@@ -6,7 +6,7 @@ use clap::ValueEnum;
 
 use crate::command::{Cases, cargo, run_program, run_tests};
 use crate::postgres::Postgres;
-use crate::{envoy, instructions, interop};
+use crate::{envoy, instructions, interop, soak};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Suite {
@@ -24,6 +24,8 @@ pub(crate) enum Suite {
     Envoy,
     /// The real binaries over their public faces, on SQLite and on PostgreSQL.
     E2e,
+    /// A million requests through one gateway: descriptors and memory stay flat.
+    Soak,
 }
 
 /// Runs the given suites, or all.
@@ -78,6 +80,7 @@ impl Suite {
             Self::Instructions => instructions::run(accept),
             Self::Interop => interop::run(),
             Self::Envoy => envoy::run(),
+            Self::Soak => soak::run(),
             Self::E2e => {
                 let postgres = Postgres::start()?;
                 run_program(
