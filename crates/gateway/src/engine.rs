@@ -143,7 +143,8 @@ impl Engine {
         let mut decision = self.decide_now(request, &learned);
         for _ in 0..MOST_WAITS {
             let Err(stop) = &decision else { break };
-            if !self.learn(stop, &mut learned).await {
+            // Boxed, as it is large and rare: every request's future would have room for it.
+            if !Box::pin(self.learn(stop, &mut learned)).await {
                 break;
             }
             decision = self.decide_now(request, &learned);

@@ -11,6 +11,7 @@ use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
 use domain::id::ApiId;
+use foldhash::fast::RandomState;
 
 use crate::refusal::Reason;
 
@@ -22,7 +23,7 @@ const BOUNDS: [u64; 17] = [
 
 #[derive(Debug, Default)]
 pub(crate) struct Metrics {
-    requests: RwLock<HashMap<Ending, Sums>>,
+    requests: RwLock<HashMap<Ending, Sums, RandomState>>,
     /// Clients' connections that are open.
     connections: AtomicU64,
     own_time: Histogram,

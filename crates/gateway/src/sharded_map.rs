@@ -3,15 +3,21 @@
 //! A change copies one shard of it. Readers hold an immutable copy and never wait.
 
 use std::borrow::Borrow;
-use std::collections::HashMap;
-use std::hash::{BuildHasher, Hash, RandomState};
+use std::hash::{BuildHasher, Hash};
 use std::sync::Arc;
 
-/// An immutable-by-sharing hash map: `clone` costs one reference count a shard.
+use foldhash::quality::RandomState;
+use hashbrown::HashTable;
+
+/// An immutable-by-sharing hash map: `clone` costs one reference count a shard. A key is hashed once, for its shard
+/// and its place there.
+///
+/// The hash is seeded anew with every start, but no defence against somebody who chooses many keys and measures:
+/// keys are identifiers of ours, or come from publishers and verified tokens.
 #[derive(Clone, Debug)]
 pub(crate) struct ShardedMap<K, V> {
     /// A power of two of them.
-    shards: Vec<Arc<HashMap<K, V>>>,
+    shards: Vec<Arc<HashTable<(K, V)>>>,
     hasher: RandomState,
     len: usize,
 }
@@ -21,7 +27,7 @@ impl<K: Hash + Eq + Clone, V: Clone> ShardedMap<K, V> {
     pub(crate) fn with_shards(shards: usize) -> Self {
         Self {
             shards: vec![Arc::default(); shards.next_power_of_two()],
-            hasher: RandomState::new(),
+            hasher: RandomState::default(),
             len: 0,
         }
     }
@@ -31,7 +37,8 @@ impl<K: Hash + Eq + Clone, V: Clone> ShardedMap<K, V> {
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
-        self.shards.iter().flat_map(|shard| shard.iter())
+        let entries = self.shards.iter().flat_map(|shard| shard.iter());
+        entries.map(|(key, value)| (key, value))
     }
 
     pub(crate) fn get<Q>(&self, key: &Q) -> Option<&V>
@@ -39,17 +46,24 @@ impl<K: Hash + Eq + Clone, V: Clone> ShardedMap<K, V> {
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
-        self.shards[self.shard_of(key)].get(key)
+        let hash = self.hasher.hash_one(key);
+        let shard = &self.shards[self.shard_of(hash)];
+        let entry = shard.find(hash, |(held, _)| held.borrow() == key)?;
+        Some(&entry.1)
     }
 
     /// Returns what was there before.
     pub(crate) fn insert(&mut self, key: K, value: V) -> Option<V> {
-        let shard = self.shard_of(&key);
-        let before = Arc::make_mut(&mut self.shards[shard]).insert(key, value);
-        if before.is_none() {
-            self.len += 1;
+        let hash = self.hasher.hash_one(&key);
+        let at = self.shard_of(hash);
+        let shard = Arc::make_mut(&mut self.shards[at]);
+        if let Some((_, held)) = shard.find_mut(hash, |(held, _)| *held == key) {
+            return Some(std::mem::replace(held, value));
         }
-        before
+        let hasher = &self.hasher;
+        shard.insert_unique(hash, (key, value), |(key, _)| hasher.hash_one(key));
+        self.len += 1;
+        None
     }
 
     pub(crate) fn remove<Q>(&mut self, key: &Q) -> Option<V>
@@ -57,31 +71,35 @@ impl<K: Hash + Eq + Clone, V: Clone> ShardedMap<K, V> {
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
-        let shard = self.shard_of(key);
-        if !self.shards[shard].contains_key(key) {
-            return None;
-        }
+        let hash = self.hasher.hash_one(key);
+        let at = self.shard_of(hash);
+        let is_key = |(held, _): &(K, V)| held.borrow() == key;
+        // A look first: what is not there is no reason to copy.
+        self.shards[at].find(hash, is_key)?;
+        let shard = Arc::make_mut(&mut self.shards[at]);
+        let ((_, value), _) = shard.find_entry(hash, is_key).ok()?.remove();
         self.len -= 1;
-        Arc::make_mut(&mut self.shards[shard]).remove(key)
+        Some(value)
     }
 
     pub(crate) fn values(&self) -> impl Iterator<Item = &V> {
-        self.shards.iter().flat_map(|shard| shard.values())
+        self.iter().map(|(_, value)| value)
     }
 
     /// Changes the values that want it; only their shards are copied.
     pub(crate) fn change_where(&mut self, wants: impl Fn(&V) -> bool, change: impl Fn(&mut V)) {
         for shard in &mut self.shards {
-            if shard.values().any(&wants) {
-                let values = Arc::make_mut(shard).values_mut();
+            if shard.iter().any(|(_, value)| wants(value)) {
+                let values = Arc::make_mut(shard).iter_mut().map(|(_, value)| value);
                 values.filter(|value| wants(value)).for_each(&change);
             }
         }
     }
 
-    fn shard_of<Q: Hash + ?Sized>(&self, key: &Q) -> usize {
+    /// By other bits of the hash than those that find the place in the shard.
+    fn shard_of(&self, hash: u64) -> usize {
         let mask = self.shards.len() - 1;
-        usize::try_from(self.hasher.hash_one(key) >> 32).unwrap_or_default() & mask
+        usize::try_from(hash >> 32).unwrap_or_default() & mask
     }
 }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use bytes::Bytes;
 use domain::id::ApplicationId;
 use http::{HeaderValue, Method, StatusCode};
 use jiff::Timestamp;
@@ -280,7 +281,8 @@ impl RequestIds {
             return sent.clone();
         }
         let number = self.next.replace(self.next.get() + 1);
-        HeaderValue::from_str(&format!("{}-{number:x}", self.prefix))
+        let id = format!("{}-{number:x}", self.prefix);
+        HeaderValue::from_maybe_shared(Bytes::from(id))
             .expect("hexadecimal digits and dashes are a header value")
     }
 }

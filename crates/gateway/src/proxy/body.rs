@@ -107,11 +107,12 @@ impl RequestBody {
         incoming: Incoming,
         most: u64,
         longest_silence: Duration,
+        begun: Instant,
         ends: Instant,
         count: Option<Rc<ByteCount>>,
     ) -> (Self, Rc<BodyProgress>) {
         let progress = Rc::new(BodyProgress {
-            last_activity: Cell::new(Instant::now()),
+            last_activity: Cell::new(begun),
             fault: Cell::new(None),
         });
         let body = Self {

@@ -158,6 +158,7 @@ async fn forward(
         body,
         config.limits.request_body,
         config.timeouts.body_idle,
+        record.begun,
         ends,
         count,
     );
@@ -194,7 +195,10 @@ async fn forward(
         let sent_at = Instant::now();
         record.trace.sent_to(upstream, sent_at);
         let request = Request::from_parts(head, body);
-        let sent = send(worker, upstream, &mut lease, request, &progress, ends).await;
+        let sent = send(
+            worker, upstream, &mut lease, request, &progress, sent_at, ends,
+        )
+        .await;
         record.upstream_time = Some(sent_at.elapsed());
         (head, body) = match (sent, spare) {
             (Ok(response), _) => break (response, lease),
@@ -317,12 +321,13 @@ async fn send(
     lease: &mut Lease,
     request: Request<RequestBody>,
     progress: &BodyProgress,
+    begun: Instant,
     ends: Instant,
 ) -> Result<Response<Incoming>, Unanswered> {
     let patience = worker.engine.config.timeouts.response_head;
     let health = &upstream.origin.health;
     let mut sending = std::pin::pin!(lease.send(request));
-    let mut deadline = ends.min(Instant::now() + patience);
+    let mut deadline = ends.min(begun + patience);
     let outcome = loop {
         tokio::select! {
             outcome = sending.as_mut() => break outcome,

@@ -1,7 +1,9 @@
 //! What becomes of header lines between client and upstream (RFC 9110 section 7.6.1, RFC 7239).
 
+use std::fmt::Write as _;
 use std::net::SocketAddr;
 
+use bytes::Bytes;
 use http::header::{
     CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, FORWARDED, HOST, HeaderName, TE, TRANSFER_ENCODING,
     UPGRADE,
@@ -54,6 +56,8 @@ const NEVER_A_TRAILER: [HeaderName; 16] = [
 pub(super) const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const X_FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
+const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// The gateway's own word to upstreams about the caller: nobody else may say it.
 const BACKEND_JWT: HeaderName = HeaderName::from_static("x-jwt-assertion");
@@ -125,27 +129,27 @@ pub(super) fn introduce(headers: &mut HeaderMap, credential: &str, origin: Origi
     headers.remove(BACKEND_JWT);
     join_cookies(headers);
 
-    let address = origin.client.ip().to_canonical().to_string();
     if origin.policy == ForwardedPolicy::Replace {
         for name in [
             X_FORWARDED_FOR,
             X_FORWARDED_HOST,
             X_FORWARDED_PROTO,
+            X_FORWARDED_PORT,
+            X_REAL_IP,
             FORWARDED,
         ] {
             headers.remove(name);
         }
-        headers.remove("x-forwarded-port");
-        headers.remove("x-real-ip");
     }
-    let chain = headers
-        .get_all(X_FORWARDED_FOR)
-        .iter()
-        .filter_map(|line| line.to_str().ok())
-        .chain([address.as_str()])
-        .collect::<Vec<_>>()
-        .join(", ");
-    if let Ok(chain) = HeaderValue::from_str(&chain) {
+    let mut chain = String::with_capacity(64);
+    for line in headers.get_all(X_FORWARDED_FOR) {
+        if let Ok(line) = line.to_str() {
+            chain.push_str(line);
+            chain.push_str(", ");
+        }
+    }
+    let _ = write!(chain, "{}", origin.client.ip().to_canonical());
+    if let Ok(chain) = HeaderValue::from_maybe_shared(Bytes::from(chain)) {
         headers.insert(X_FORWARDED_FOR, chain);
     }
     if let Some(host) = origin.host {

@@ -11,6 +11,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use foldhash::fast::RandomState;
 use hyper::Response;
 use hyper::body::Incoming;
 use hyper::client::conn::{TrySendError, http1};
@@ -34,7 +35,7 @@ pub(crate) struct Pool {
 }
 
 struct Idle {
-    by_origin: RefCell<HashMap<Arc<str>, Vec<IdleConnection>>>,
+    by_origin: RefCell<HashMap<Arc<str>, Vec<IdleConnection>, RandomState>>,
     most: usize,
     longest: Duration,
 }
@@ -108,7 +109,8 @@ impl Pool {
 
     /// A new connection, or a stream of one that came to be while waiting for it. Must run on the worker's thread.
     pub(super) async fn connect(&self, origin: &Origin, need: Need) -> Result<Lease, ConnectError> {
-        timeout(self.patience, self.connect_now(origin, need))
+        // Boxed, as it is large and rare: every request's future would have room for it.
+        timeout(self.patience, Box::pin(self.connect_now(origin, need)))
             .await
             .map_err(|_| ConnectError::Timeout)?
     }
