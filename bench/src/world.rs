@@ -10,6 +10,9 @@ pub(crate) const AUDIENCE: &str = "api://5b0a9c1e-6f0e-4a56-9d0f-0d9c7a4c2f10";
 /// What every policy allows: far more than any contestant can do, so that it is counted and never refused.
 pub(crate) const REQUESTS_PER_MINUTE: u64 = 600_000_000;
 
+/// The policy's name at both levels.
+const POLICY: &str = "Ample";
+
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct World {
     pub(crate) apis: usize,
@@ -57,7 +60,11 @@ impl World {
         upstream: &str,
         key_set: &str,
     ) -> Result<SnapshotUpdate, String> {
-        let mut changes = vec![key_manager(key_set)];
+        let mut changes = vec![
+            key_manager(key_set),
+            policy(0, "application"),
+            policy(1, "subscription"),
+        ];
         changes.extend((0..self.apis).map(|number| api(number, upstream)));
         changes.extend((0..self.clients).flat_map(|client| [application(client), mapping(client)]));
         Ok(SnapshotUpdate {
@@ -124,6 +131,16 @@ fn key_manager(key_set: &str) -> Value {
     }})
 }
 
+fn policy(number: usize, level: &str) -> Value {
+    json!({"kind": "put_throttling_policy", "entry": {
+        "id": id(6, number),
+        "level": level,
+        "name": POLICY,
+        "quota": {"amount": {"requests": REQUESTS_PER_MINUTE}, "window": {"count": 1, "unit": "minute"}},
+        "burst": null,
+    }})
+}
+
 fn api(number: usize, upstream: &str) -> Value {
     let operation = |verb: &str, target: &str| json!({"verb": verb, "target": target, "auth_required": true, "scopes": [], "throttling_policy": null});
     json!({"kind": "put_api", "entry": {
@@ -152,7 +169,7 @@ fn application(client: usize) -> Value {
         "id": id(3, client),
         "name": format!("application{client}"),
         "owner": "developer",
-        "throttling_policy": "Unlimited",
+        "throttling_policy": POLICY,
         "attributes": {},
     }})
 }
@@ -172,7 +189,7 @@ fn subscription(number: usize, client: usize, api: usize) -> Value {
         "id": id(5, number),
         "application_id": id(3, client),
         "api_id": id(2, api),
-        "throttling_policy": "Unlimited",
+        "throttling_policy": POLICY,
         "status": "UNBLOCKED",
     }})
 }
