@@ -21,13 +21,14 @@ mod write_timeout;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
 
 use arc_swap::ArcSwapOption;
 use hyper::rt::Executor;
 use rustls::ServerConfig;
 use socket2::{Domain, Protocol, Socket, Type};
+use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{oneshot, watch};
 use tokio::task::spawn_local;
 
@@ -162,17 +163,26 @@ impl Proxy {
         index: usize,
         listener: TcpListener,
     ) -> io::Result<WorkerThread> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?;
         let engine = Arc::clone(engine);
         let upstream_tls = Arc::clone(&self.upstream_tls);
         let tls = Arc::clone(&self.tls);
         let stopping = self.stopping.subscribe();
         let (end, ended) = oneshot::channel();
+        let (begin, begun) = mpsc::sync_channel(1);
         let thread = thread::Builder::new()
             .name(format!("gateway-{index}"))
             .spawn(move || {
+                let runtime = Builder::new_current_thread()
+                    .enable_all()
+                    .build_local(LocalOptions::default());
+                let runtime = match runtime {
+                    Ok(runtime) => runtime,
+                    Err(error) => {
+                        let _ = begin.send(Err(error));
+                        return;
+                    }
+                };
+                let _ = begin.send(Ok(()));
                 let worker = Rc::new(Worker {
                     pool: pool::Pool::new(&engine.config, upstream_tls),
                     request_ids: access_log::RequestIds::new(engine.clock.now(), index),
@@ -182,10 +192,11 @@ impl Proxy {
                     tls,
                     stopping,
                 });
-                let local = tokio::task::LocalSet::new();
-                local.block_on(&runtime, connection::accept(worker, listener));
+                runtime.block_on(connection::accept(worker, listener));
                 let _ = end.send(());
             })?;
+        let silent = || Err(io::Error::other("a gateway thread ended at its start"));
+        begun.recv().unwrap_or_else(|_| silent())?;
         Ok(WorkerThread { ended, thread })
     }
 }

@@ -2,10 +2,12 @@
 
 use std::cell::Cell;
 use std::convert::Infallible;
+use std::future::{Future as _, poll_fn};
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::pin::pin;
 use std::rc::Rc;
+use std::task::Poll;
 use std::time::Duration;
 
 use hyper::service::service_fn;
@@ -182,29 +184,29 @@ where
     let mut connection = pin!(connection);
     let mut stopping = worker.stopping.clone();
     let mut first_request = pin!(sleep(worker.engine.config.timeouts.request_head));
-    let mut is_watched = true;
+    let mut stopping = pin!(stopping.wait_for(|stopping| *stopping));
     let mut is_stopping = false;
-    loop {
-        tokio::select! {
-            ended = connection.as_mut() => {
+    // By hand: a request wakes this a few times, and only the connection has something to do then.
+    poll_fn(|cx| {
+        loop {
+            if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
                 if let Err(error) = ended {
                     tracing::debug!(error, "a connection ended badly");
                 }
-                return;
+                return Poll::Ready(());
             }
             // Who connects and says nothing, not even half a preface, does not stay.
-            () = first_request.as_mut(), if is_watched => {
-                if !has_asked.get() {
-                    return;
-                }
-                is_watched = false;
+            if !has_asked.get() && first_request.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(());
             }
-            _ = stopping.wait_for(|stopping| *stopping), if !is_stopping => {
-                is_stopping = true;
-                connection.as_mut().graceful_shutdown();
+            if is_stopping || stopping.as_mut().poll(cx).is_pending() {
+                return Poll::Pending;
             }
+            is_stopping = true;
+            connection.as_mut().graceful_shutdown();
         }
-    }
+    })
+    .await;
 }
 
 impl OpenConnections {
