@@ -18,7 +18,6 @@ use crate::refusal::Reason;
 use crate::revocation;
 use crate::snapshot::Api;
 use crate::token::UnverifiedToken;
-use crate::token_cache::TokenCache;
 use crate::trace::{Check, Fact, Trace};
 
 /// Who the token speaks for, verified now or earlier, and in time.
@@ -28,27 +27,29 @@ pub(crate) fn authenticate<T: Trace>(
     ground: &Ground<'_>,
     trace: &mut T,
 ) -> Result<Arc<Identity>, Stop> {
-    let Some(cache) = ground.cache else {
+    let remembered = ground
+        .cache
+        .and_then(|cache| Some((cache, cache.fingerprint(token).ok()?)));
+    let Some((cache, fingerprint)) = remembered else {
         let identity = identify(token, api, ground, trace)?;
         in_force(&identity, api, ground, trace)?;
         return Ok(Arc::new(identity));
     };
-    let digest = TokenCache::digest_of(token);
-    if let Some(known) = cache.get(&digest) {
+    if let Some(known) = cache.get(&fingerprint) {
         if still_holds(&known, token, api, ground) {
             if time(&known, ground) == Err(Reason::Expired) {
-                cache.remove(&digest);
+                cache.remove(&fingerprint);
             }
             in_force(&known, api, ground, trace)?;
             return Ok(known);
         }
-        cache.remove(&digest);
+        cache.remove(&fingerprint);
     }
     let identity = Arc::new(identify(token, api, ground, trace)?);
     let in_force = in_force(&identity, api, ground, trace);
     // That a token is inactive is worth remembering too: asking again costs the key manager as much.
     if in_force.is_ok() || matches!(identity.standing, Standing::Inactive { .. }) {
-        cache.insert(digest, Arc::clone(&identity));
+        cache.insert(fingerprint, Arc::clone(&identity));
     }
     in_force.map(|()| identity)
 }

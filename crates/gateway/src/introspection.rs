@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
+use aws_lc_rs::digest::{SHA256, digest};
 use domain::SecretString;
 use domain::id::KeyManagerId;
 use secrecy::ExposeSecret as _;
@@ -20,7 +21,6 @@ use crate::claims::Claims;
 use crate::config::IntrospectionConfig;
 use crate::key_manager::KeyManager;
 use crate::refusal::Reason;
-use crate::token_cache::{TokenCache, TokenDigest};
 
 /// Largest introspection response that is read, in bytes.
 pub const LARGEST_INTROSPECTION: usize = 64 * 1024;
@@ -57,8 +57,8 @@ pub(crate) struct Introspected {
     pub(crate) outcome: Result<Option<Claims>, Reason>,
 }
 
-/// A key manager under its present settings, and a token.
-type Question = (KeyManagerId, u64, TokenDigest);
+/// A key manager under its present settings, and the SHA-256 of a token.
+type Question = (KeyManagerId, u64, [u8; 32]);
 
 /// The questions that are under way.
 pub(crate) struct Introspections {
@@ -101,7 +101,7 @@ impl Introspections {
         key_manager: &KeyManager,
         token: &SecretString,
     ) -> Arc<Introspected> {
-        let digest = TokenCache::digest_of(token.expose_secret());
+        let digest = digest_of(token.expose_secret());
         let question = (key_manager.id(), key_manager.generation, digest);
         let Some(mut answer) = self.start_or_join(question, key_manager, token) else {
             tracing::warn!(
@@ -224,6 +224,12 @@ pub(crate) fn parse(body: &[u8]) -> Result<Option<Claims>, &'static str> {
         Some(Value::Bool(false)) => Ok(None),
         _ => Err("the introspection response does not say whether the token is active"),
     }
+}
+
+fn digest_of(token: &str) -> [u8; 32] {
+    let mut bytes = [0; 32];
+    bytes.copy_from_slice(digest(&SHA256, token.as_bytes()).as_ref());
+    bytes
 }
 
 #[cfg(test)]
