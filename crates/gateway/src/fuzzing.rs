@@ -20,6 +20,7 @@ use crate::config::ForwardedPolicy;
 use crate::credential::bearer_token;
 use crate::introspection;
 use crate::key_set::{KeySource, parse_key_set};
+use crate::proxy::connection::Peer;
 use crate::proxy::headers::{Origin, for_upstream, remove_hop_by_hop};
 use crate::request_path::RequestPath;
 use crate::resource::{ResourceMatch, ResourceTree};
@@ -177,11 +178,11 @@ pub fn headers(data: &[u8]) {
     }
 
     let request_id = HeaderValue::from_static("ours");
+    let peer = Peer::new(SocketAddr::from(([192, 0, 2, 1], 1)), true, None);
     for policy in [ForwardedPolicy::Replace, ForwardedPolicy::Append] {
         let mut headers = given.clone();
         let origin = Origin {
-            client: SocketAddr::from(([192, 0, 2, 1], 1)),
-            is_tls: true,
+            peer: &peer,
             host: None,
             policy,
             request_id: &request_id,

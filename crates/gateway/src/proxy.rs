@@ -7,7 +7,7 @@ mod access_log;
 mod body;
 mod candidates;
 mod client_address;
-mod connection;
+pub(crate) mod connection;
 mod forward;
 pub(crate) mod headers;
 mod pool;

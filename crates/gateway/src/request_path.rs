@@ -12,6 +12,8 @@ const MOST_SEGMENTS: usize = 128;
 pub(crate) struct RequestPath<'p> {
     raw: &'p str,
     segments: Vec<Cow<'p, str>>,
+    /// Every segment is as it stands in `raw`.
+    is_plain: bool,
 }
 
 /// The path could mean one thing here and another at the upstream (dot segments, encoded slashes, empty
@@ -28,29 +30,64 @@ impl<'p> RequestPath<'p> {
             return Ok(Self {
                 raw,
                 segments: Vec::new(),
+                is_plain: true,
             });
         }
+        // Most paths have nothing that could be read in two ways, which one look at all of it shows.
+        let is_plain = rest.bytes().all(is_plain);
         let mut segments = Vec::with_capacity(8);
         for segment in rest.split('/') {
             if segments.len() == MOST_SEGMENTS {
                 return Err(AmbiguousPath);
             }
-            segments.push(unambiguous_segment(segment)?);
+            segments.push(if is_plain {
+                if matches!(segment, "" | "." | "..") {
+                    return Err(AmbiguousPath);
+                }
+                Cow::Borrowed(segment)
+            } else {
+                unambiguous_segment(segment)?
+            });
         }
-        Ok(Self { raw, segments })
+        Ok(Self {
+            raw,
+            segments,
+            is_plain,
+        })
     }
 
     pub(crate) fn segments(&self) -> &[Cow<'p, str>] {
         &self.segments
     }
 
+    /// The first `segments` segments, each behind a slash, decoded.
+    pub(crate) fn base(&self, segments: usize) -> Cow<'p, str> {
+        if self.is_plain {
+            return Cow::Borrowed(&self.raw[..self.end_of(segments)]);
+        }
+        let mut base = String::with_capacity(self.raw.len());
+        for segment in &self.segments[..segments] {
+            base.push('/');
+            base.push_str(segment);
+        }
+        Cow::Owned(base)
+    }
+
     /// The raw path behind the first `segments` segments: empty, or beginning with a slash.
     pub(crate) fn raw_after(&self, segments: usize) -> &'p str {
-        self.raw
-            .match_indices('/')
-            .nth(segments)
-            .map_or("", |(at, _)| &self.raw[at..])
+        &self.raw[self.end_of(segments)..]
     }
+
+    fn end_of(&self, segments: usize) -> usize {
+        let bytes = self.raw.bytes().enumerate();
+        let mut slashes = bytes.filter_map(|(at, byte)| (byte == b'/').then_some(at));
+        slashes.nth(segments).unwrap_or(self.raw.len())
+    }
+}
+
+/// Slashes, and what stands for nothing but itself.
+fn is_plain(byte: u8) -> bool {
+    byte.is_ascii_graphic() && !matches!(byte, b'%' | b';' | b'\\')
 }
 
 /// Decodes a segment and drops its matrix parameters (`;v=1`), which many upstreams ignore when they match.
@@ -111,6 +148,10 @@ mod tests {
         assert_eq!(path.segments(), ["orders", "1.0.0", "items", "a b"]);
         assert_eq!(path.raw_after(2), "/it%65ms;v=1/a%20b/");
         assert_eq!(path.raw_after(4), "/");
+        assert_eq!(path.base(3), "/orders/1.0.0/items");
+        let plain = RequestPath::parse("/orders/1.0.0/items/").expect("unambiguous");
+        assert_eq!(plain.base(2), "/orders/1.0.0");
+        assert_eq!(plain.base(3), "/orders/1.0.0/items");
         assert_eq!(
             RequestPath::parse("/orders").expect("fine").raw_after(1),
             ""
@@ -126,6 +167,8 @@ mod tests {
             "/orders//x",
             "/orders/./x",
             "/orders/../x",
+            "/orders/..",
+            "/./orders",
             "/orders/%2e%2E/x",
             "/orders/a%2fb",
             "/orders/a%5cb",
@@ -154,6 +197,11 @@ mod tests {
                 proptest::prop_assert!(raw.ends_with(path.raw_after(depth)));
             }
             proptest::prop_assert_eq!(path.raw_after(0), raw.as_str());
+            for depth in 0..=path.segments().len() {
+                let segments = path.segments()[..depth].join("/");
+                let base = path.base(depth);
+                proptest::prop_assert_eq!(base.trim_start_matches('/'), segments);
+            }
         }
     }
 }

@@ -27,21 +27,10 @@ pub(crate) enum NoResource {
 impl<'s> Route<'s> {
     /// The API with the longest base path that the path begins with: a version goes before a default version.
     pub(crate) fn find(snapshot: &'s Snapshot, path: &RequestPath<'_>) -> Option<Self> {
-        let segments = path.segments();
-        let deepest = snapshot.deepest_base_path().min(segments.len());
-        let mut base = String::with_capacity(64);
-        let mut ends = Vec::with_capacity(deepest);
-        for segment in &segments[..deepest] {
-            base.push('/');
-            base.push_str(segment);
-            ends.push(base.len());
-        }
-        ends.iter().enumerate().rev().find_map(|(index, &end)| {
-            let api = snapshot.api_at(&base[..end])?;
-            Some(Self {
-                api,
-                depth: index + 1,
-            })
+        let deepest = snapshot.deepest_base_path().min(path.segments().len());
+        (1..=deepest).rev().find_map(|depth| {
+            let api = snapshot.api_at(&path.base(depth))?;
+            Some(Self { api, depth })
         })
     }
 

@@ -17,6 +17,7 @@ use domain::snapshot::{
 };
 use domain::subscription::SubscriptionStatus;
 use domain::throttling_policy::PolicyLevel;
+use foldhash::quality::RandomState;
 
 use crate::blocking_condition::BlockingConditions;
 use crate::cors::Cors;
@@ -41,9 +42,9 @@ const SMALL: usize = 64;
 #[derive(Clone, Debug)]
 pub(crate) struct Snapshot {
     pub(crate) revision: SnapshotRevision,
-    key_managers: HashMap<KeyManagerId, Arc<KeyManager>>,
+    key_managers: HashMap<KeyManagerId, Arc<KeyManager>, RandomState>,
     /// In the order of their identifiers, which is the order of their creation.
-    by_issuer: HashMap<String, Vec<Arc<KeyManager>>>,
+    by_issuer: HashMap<String, Vec<Arc<KeyManager>>, RandomState>,
     /// Those that may have tokens without issuer, in the same order.
     of_opaque_tokens: Vec<Arc<KeyManager>>,
     apis: ShardedMap<ApiId, Arc<Api>>,
@@ -132,8 +133,8 @@ impl Snapshot {
     pub(crate) fn empty() -> Self {
         Self {
             revision: SnapshotRevision::default(),
-            key_managers: HashMap::new(),
-            by_issuer: HashMap::new(),
+            key_managers: HashMap::default(),
+            by_issuer: HashMap::default(),
             of_opaque_tokens: Vec::new(),
             apis: ShardedMap::with_shards(SMALL),
             by_base_path: ShardedMap::with_shards(SMALL),

@@ -10,6 +10,8 @@ use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 
+use bytes::Bytes;
+use http::HeaderValue;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
@@ -30,12 +32,30 @@ use crate::config::GatewayConfig;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// The client's side of a request.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Peer {
     pub(crate) address: SocketAddr,
+    /// Its IP address as text, in canonical form: written once a connection, needed by every request.
+    pub(crate) ip: HeaderValue,
     pub(crate) is_tls: bool,
     /// Of the certificate that the client showed, whose key it holds.
     pub(crate) certificate: Option<CertificateDigest>,
+}
+
+impl Peer {
+    pub(crate) fn new(
+        address: SocketAddr,
+        is_tls: bool,
+        certificate: Option<CertificateDigest>,
+    ) -> Self {
+        let ip = Bytes::from(address.ip().to_canonical().to_string());
+        Self {
+            address,
+            ip: HeaderValue::from_maybe_shared(ip).expect("an IP address is a header value"),
+            is_tls,
+            certificate,
+        }
+    }
 }
 
 /// Connections that are open.
@@ -138,11 +158,7 @@ async fn serve(
     let _ = stream.set_nodelay(true);
     let tls = worker.tls.load_full();
     let Some(tls) = tls else {
-        let peer = Peer {
-            address,
-            is_tls: false,
-            certificate: None,
-        };
+        let peer = Peer::new(address, false, None);
         return serve_http(&worker, &builder, stream, peer).await;
     };
     let patience = worker.engine.config.timeouts.request_head;
@@ -152,11 +168,7 @@ async fn serve(
         .flatten()
     {
         Ok(stream) => {
-            let peer = Peer {
-                address,
-                is_tls: true,
-                certificate: client_certificate(&stream),
-            };
+            let peer = Peer::new(address, true, client_certificate(&stream));
             serve_http(&worker, &builder, stream, peer).await;
         }
         Err(error) => tracing::debug!(%error, "a TLS handshake failed"),
@@ -177,7 +189,7 @@ where
     let has_asked = Rc::new(Cell::new(false));
     let service = service_fn(|request| {
         has_asked.set(true);
-        let worker = Rc::clone(worker);
+        let (worker, peer) = (Rc::clone(worker), peer.clone());
         async move { Ok::<_, Infallible>(forward::handle(worker, request, peer).await) }
     });
     let connection = builder.serve_connection_with_upgrades(TokioIo::new(io), service);

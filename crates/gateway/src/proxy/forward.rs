@@ -41,6 +41,7 @@ pub(super) async fn handle(
     let request_id = worker.request_ids.of(request.headers().get(X_REQUEST_ID));
     let trusted = &worker.engine.config.trusted_proxies;
     let client = client_address(peer.address.ip(), request.headers(), trusted);
+    let certificate = peer.certificate;
     let mut record = Box::new(AccessRecord::begin(
         &worker.engine,
         request.method().clone(),
@@ -69,7 +70,7 @@ pub(super) async fn handle(
         method: request.method(),
         path: request.uri().path(),
         headers: request.headers(),
-        certificate: peer.certificate.as_ref(),
+        certificate: certificate.as_ref(),
         client: Some(client),
     };
     let mut admission = match worker.engine.decide(&parts).await {
@@ -163,8 +164,7 @@ async fn forward(
         count,
     );
     let origin = Origin {
-        client: record.peer.address,
-        is_tls: record.peer.is_tls,
+        peer: &record.peer,
         host,
         policy: forwarded_policy(config, record.peer.address.ip(), &mut head.headers),
         request_id: &record.request_id,
@@ -292,7 +292,10 @@ pub(super) fn path_at(
     rest: &str,
     query: Option<&str>,
 ) -> Result<PathAndQuery, Reason> {
-    let mut target = String::with_capacity(upstream.base_path.len() + rest.len() + 64);
+    let of_query = query.map_or(0, |query| "?".len() + query.len());
+    // No byte too many: shared bytes are made of it without a second allocation.
+    let length = upstream.base_path.len() + rest.len() + of_query;
+    let mut target = String::with_capacity(length.max(1));
     target.push_str(&upstream.base_path);
     target.push_str(rest);
     if target.is_empty() {

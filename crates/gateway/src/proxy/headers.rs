@@ -1,8 +1,5 @@
 //! What becomes of header lines between client and upstream (RFC 9110 section 7.6.1, RFC 7239).
 
-use std::fmt::Write as _;
-use std::net::SocketAddr;
-
 use bytes::Bytes;
 use http::header::{
     CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, FORWARDED, HOST, HeaderName, TE, TRANSFER_ENCODING,
@@ -10,6 +7,7 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderValue};
 
+use super::connection::Peer;
 use crate::config::ForwardedPolicy;
 
 const HOP_BY_HOP: [HeaderName; 7] = [
@@ -53,6 +51,16 @@ const NEVER_A_TRAILER: [HeaderName; 16] = [
     BACKEND_JWT,
 ];
 
+/// What proxies say of the way a request came.
+const ABOUT_THE_WAY: [HeaderName; 6] = [
+    X_FORWARDED_FOR,
+    X_FORWARDED_HOST,
+    X_FORWARDED_PROTO,
+    X_FORWARDED_PORT,
+    X_REAL_IP,
+    FORWARDED,
+];
+
 pub(super) const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -64,6 +72,9 @@ const BACKEND_JWT: HeaderName = HeaderName::from_static("x-jwt-assertion");
 
 /// Removes what concerns one connection only, and what `Connection` names.
 pub(crate) fn remove_hop_by_hop(headers: &mut HeaderMap) {
+    if !have_any(headers, &HOP_BY_HOP) {
+        return;
+    }
     let named: Vec<HeaderName> = headers
         .get_all(CONNECTION)
         .iter()
@@ -75,6 +86,12 @@ pub(crate) fn remove_hop_by_hop(headers: &mut HeaderMap) {
     for name in HOP_BY_HOP.iter().chain(&named) {
         headers.remove(name);
     }
+}
+
+/// Most messages have none of the names that must go: one look at each line they do have is cheaper than a search for
+/// every name they might have.
+fn have_any(headers: &HeaderMap, names: &[HeaderName]) -> bool {
+    headers.keys().any(|name| names.contains(name))
 }
 
 /// Trailers of a client's request.
@@ -99,8 +116,7 @@ pub(crate) fn asks_for_websocket(headers: &HeaderMap) -> bool {
 
 /// What the client's request says about the way it came.
 pub(crate) struct Origin<'o> {
-    pub(crate) client: SocketAddr,
-    pub(crate) is_tls: bool,
+    pub(crate) peer: &'o Peer,
     /// What the client called the gateway.
     pub(crate) host: Option<HeaderValue>,
     pub(crate) policy: ForwardedPolicy,
@@ -129,33 +145,30 @@ pub(super) fn introduce(headers: &mut HeaderMap, credential: &str, origin: Origi
     headers.remove(BACKEND_JWT);
     join_cookies(headers);
 
-    if origin.policy == ForwardedPolicy::Replace {
-        for name in [
-            X_FORWARDED_FOR,
-            X_FORWARDED_HOST,
-            X_FORWARDED_PROTO,
-            X_FORWARDED_PORT,
-            X_REAL_IP,
-            FORWARDED,
-        ] {
-            headers.remove(name);
+    if have_any(headers, &ABOUT_THE_WAY) {
+        if origin.policy == ForwardedPolicy::Replace {
+            for name in &ABOUT_THE_WAY {
+                headers.remove(name);
+            }
         }
-    }
-    let mut chain = String::with_capacity(64);
-    for line in headers.get_all(X_FORWARDED_FOR) {
-        if let Ok(line) = line.to_str() {
-            chain.push_str(line);
-            chain.push_str(", ");
+        let mut chain = Vec::with_capacity(64);
+        for line in headers.get_all(X_FORWARDED_FOR) {
+            if line.to_str().is_ok() {
+                chain.extend_from_slice(line.as_bytes());
+                chain.extend_from_slice(b", ");
+            }
         }
-    }
-    let _ = write!(chain, "{}", origin.client.ip().to_canonical());
-    if let Ok(chain) = HeaderValue::from_maybe_shared(Bytes::from(chain)) {
-        headers.insert(X_FORWARDED_FOR, chain);
+        chain.extend_from_slice(origin.peer.ip.as_bytes());
+        if let Ok(chain) = HeaderValue::from_maybe_shared(Bytes::from(chain)) {
+            headers.insert(X_FORWARDED_FOR, chain);
+        }
+    } else {
+        headers.insert(X_FORWARDED_FOR, origin.peer.ip.clone());
     }
     if let Some(host) = origin.host {
         headers.entry(X_FORWARDED_HOST).or_insert(host);
     }
-    let scheme = if origin.is_tls { "https" } else { "http" };
+    let scheme = if origin.peer.is_tls { "https" } else { "http" };
     headers
         .entry(X_FORWARDED_PROTO)
         .or_insert(HeaderValue::from_static(scheme));

@@ -98,14 +98,13 @@ impl Judge {
             Some((path, query)) => (path, Some(query)),
             None => (request.target.as_str(), None),
         };
-        let peer = Peer {
-            address: request.client,
-            is_tls: request.is_tls,
-            certificate: request
-                .client_certificate
-                .as_deref()
-                .map(CertificateDigest::of),
-        };
+        let certificate = request.client_certificate.as_deref();
+        let peer = Peer::new(
+            request.client,
+            request.is_tls,
+            certificate.map(CertificateDigest::of),
+        );
+        let certificate = peer.certificate;
         let request_id = {
             let ids = self.request_ids.lock();
             let ids = ids.unwrap_or_else(PoisonError::into_inner);
@@ -130,7 +129,7 @@ impl Judge {
             method: &request.method,
             path,
             headers: &request.headers,
-            certificate: peer.certificate.as_ref(),
+            certificate: certificate.as_ref(),
             client: Some(client),
         };
         let admission = match self.engine.decide(&parts).await {
@@ -180,8 +179,7 @@ impl Judge {
         let target = path_at(upstream, &admission.rest_of_path, query)?;
         let mut headers = request.headers.clone();
         let origin = Origin {
-            client: request.client,
-            is_tls: request.is_tls,
+            peer: &record.peer,
             host: request.headers.get(HOST).cloned(),
             policy: forwarded_policy(&self.engine.config, request.client.ip(), &mut headers),
             request_id: &record.request_id,
