@@ -11,18 +11,17 @@ use bytes::Bytes;
 use domain::id::ApplicationId;
 use http::{HeaderValue, Method, StatusCode};
 use jiff::Timestamp;
-use serde::Serialize;
 use tokio::time::Instant;
 
 use super::connection::Peer;
 use super::request_trace::{RequestTrace, Sampled};
-use crate::access_log::Outcome;
+use crate::access_log::{JsonLine, Outcome};
 use crate::decide::Caller;
 use crate::engine::Engine;
 use crate::metrics::Ending;
 use crate::refusal::Reason;
 use crate::snapshot::Api;
-use crate::span::{RequestSpan, TraceId, UpstreamSpan};
+use crate::span::{RequestSpan, UpstreamSpan};
 
 /// What is known of a request so far; written when it ends, however it ends.
 pub(crate) struct AccessRecord {
@@ -109,7 +108,7 @@ impl Drop for AccessRecord {
         self.engine.metrics.count(ending, own, self.upstream_time);
         let outcome = self.outcome(ending.status);
         if let Some(log) = &self.engine.access_log {
-            log.record(outcome, || self.line(ending.status, own, total));
+            log.record(outcome, |line| self.write(line, ending.status, own, total));
         }
         if let Some(sampled) = self.trace.sampled.take() {
             self.trace_to_sink(*sampled, ending.status, total);
@@ -127,30 +126,47 @@ impl AccessRecord {
         }
     }
 
-    fn line(&self, status: Option<u16>, own: Duration, total: Duration) -> Line<'_> {
-        let api = self.api.as_ref().map(|api| &api.entry);
-        let caller = self.caller.as_ref();
-        Line {
-            timestamp: self.engine.clock.now(),
-            target: "gateway.access",
-            method: self.method.as_str(),
-            path: &self.path,
-            status,
-            client_address: self.client,
-            request_id: self.request_id.to_str().unwrap_or_default(),
-            trace_id: self.trace.trace_id.map(Shown),
-            api_name: api.map(|api| api.name.as_str()),
-            api_version: api.map(|api| api.version.as_str()),
-            application_id: self.application_id(),
-            key_manager_name: caller.map(|caller| caller.key_manager.name()),
-            subscription_policy: caller.and_then(|caller| caller.subscription_policy.as_deref()),
-            reason: self.reason.map(Reason::as_str),
-            response_bytes: self.bytes,
-            response_complete: self.is_complete,
-            own_us: microseconds(own),
-            upstream_us: self.upstream_time.map(microseconds),
-            total_us: microseconds(total),
+    /// What does not apply is left out.
+    fn write(&self, line: &mut JsonLine<'_>, status: Option<u16>, own: Duration, total: Duration) {
+        line.shown("timestamp", self.engine.clock.now());
+        line.text("target", "gateway.access");
+        line.text("http.method", self.method.as_str());
+        line.text("http.path", &self.path);
+        if let Some(status) = status {
+            line.number("http.status", status);
         }
+        if self.client == self.peer.address.ip().to_canonical() {
+            line.text("client.address", self.peer.ip.to_str().unwrap_or_default());
+        } else {
+            line.shown("client.address", self.client);
+        }
+        line.text("request.id", self.request_id.to_str().unwrap_or_default());
+        if let Some(trace_id) = self.trace.trace_id {
+            line.shown("trace_id", trace_id);
+        }
+        if let Some(api) = &self.api {
+            line.text("api.name", &api.entry.name);
+            line.text("api.version", &api.entry.version);
+        }
+        if let Some(application_id) = self.application_id() {
+            line.shown("application.id", application_id);
+        }
+        if let Some(caller) = &self.caller {
+            line.text("key_manager.name", caller.key_manager.name());
+            if let Some(policy) = &caller.subscription_policy {
+                line.text("subscription.policy", policy);
+            }
+        }
+        if let Some(reason) = self.reason {
+            line.text("reason", reason.as_str());
+        }
+        line.number("response.bytes", self.bytes);
+        line.flag("response.complete", self.is_complete);
+        line.number("time.own_us", microseconds(own));
+        if let Some(upstream) = self.upstream_time {
+            line.number("time.upstream_us", microseconds(upstream));
+        }
+        line.number("time.total_us", microseconds(total));
     }
 
     /// Which port a client has behind a proxy nobody knows.
@@ -205,58 +221,8 @@ impl AccessRecord {
     }
 }
 
-/// The form of a line. What does not apply is left out.
-#[derive(Serialize)]
-struct Line<'r> {
-    timestamp: Timestamp,
-    target: &'static str,
-    #[serde(rename = "http.method")]
-    method: &'r str,
-    #[serde(rename = "http.path")]
-    path: &'r str,
-    #[serde(rename = "http.status", skip_serializing_if = "Option::is_none")]
-    status: Option<u16>,
-    #[serde(rename = "client.address")]
-    client_address: IpAddr,
-    #[serde(rename = "request.id")]
-    request_id: &'r str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    trace_id: Option<Shown<TraceId>>,
-    #[serde(rename = "api.name", skip_serializing_if = "Option::is_none")]
-    api_name: Option<&'r str>,
-    #[serde(rename = "api.version", skip_serializing_if = "Option::is_none")]
-    api_version: Option<&'r str>,
-    #[serde(rename = "application.id", skip_serializing_if = "Option::is_none")]
-    application_id: Option<ApplicationId>,
-    #[serde(rename = "key_manager.name", skip_serializing_if = "Option::is_none")]
-    key_manager_name: Option<&'r str>,
-    #[serde(
-        rename = "subscription.policy",
-        skip_serializing_if = "Option::is_none"
-    )]
-    subscription_policy: Option<&'r str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<&'static str>,
-    #[serde(rename = "response.bytes")]
-    response_bytes: u64,
-    #[serde(rename = "response.complete")]
-    response_complete: bool,
-    #[serde(rename = "time.own_us")]
-    own_us: u64,
-    #[serde(rename = "time.upstream_us", skip_serializing_if = "Option::is_none")]
-    upstream_us: Option<u64>,
-    #[serde(rename = "time.total_us")]
-    total_us: u64,
-}
-
-/// Serializes as it displays, without a text in between.
-struct Shown<T>(T);
-
-impl<T: std::fmt::Display> Serialize for Shown<T> {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&self.0)
-    }
-}
+/// Hexadecimal: enough for one worker's requests of thousands of years.
+const NUMBER_DIGITS: usize = 12;
 
 /// Request identifiers: unique by start time, worker and count; not secret, so not random.
 pub(crate) struct RequestIds {
@@ -267,7 +233,7 @@ pub(crate) struct RequestIds {
 impl RequestIds {
     pub(super) fn new(started_at: Timestamp, worker: usize) -> Self {
         Self {
-            prefix: format!("{:x}-{worker:x}", started_at.as_microsecond()),
+            prefix: format!("{:x}-{worker:x}-", started_at.as_microsecond()),
             next: Cell::new(0),
         }
     }
@@ -281,7 +247,13 @@ impl RequestIds {
             return sent.clone();
         }
         let number = self.next.replace(self.next.get() + 1);
-        let id = format!("{}-{number:x}", self.prefix);
+        // By hand and of one length: shared bytes are made of it without a second allocation.
+        let mut id = Vec::with_capacity(self.prefix.len() + NUMBER_DIGITS);
+        id.extend_from_slice(self.prefix.as_bytes());
+        id.extend((0..NUMBER_DIGITS).rev().map(|digit| {
+            let digit = (number >> (4 * digit)) & 0xf;
+            b"0123456789abcdef"[usize::try_from(digit).unwrap_or_default()]
+        }));
         HeaderValue::from_maybe_shared(Bytes::from(id))
             .expect("hexadecimal digits and dashes are a header value")
     }
