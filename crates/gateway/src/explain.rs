@@ -18,7 +18,8 @@ use crate::key_manager::KeyManager;
 use crate::key_manager_choice::Choice;
 use crate::key_set::KeySource;
 use crate::refusal::{Reason, Refusal};
-use crate::snapshot::{Api, Mapping, Snapshot, Subscription};
+use crate::snapshot::{Api, Mapping, Snapshot};
+use crate::subscription::Subscription;
 use crate::token::Header;
 use crate::trace::{Check, Fact, Trace};
 

@@ -37,6 +37,7 @@ mod route;
 mod sharded_map;
 mod snapshot;
 mod span;
+mod subscription;
 mod throttling;
 mod throttling_policy;
 mod token;

@@ -66,16 +66,27 @@ impl<K: Hash + Eq + Clone, V: Clone> ShardedMap<K, V> {
         Some(&entry.1)
     }
 
+    /// Copies the shard, where the key is in it.
+    pub(crate) fn get_mut(&mut self, key: &K) -> Option<&mut V> {
+        let hash = self.hasher.hash_one(key);
+        let is_key = |(held, _): &(K, V)| held == key;
+        self.shard(hash).find(hash, is_key)?;
+        let entry = self.shard_mut(hash).find_mut(hash, is_key)?;
+        Some(&mut entry.1)
+    }
+
     /// Returns what was there before.
     pub(crate) fn insert(&mut self, key: K, value: V) -> Option<V> {
         let hash = self.hasher.hash_one(&key);
-        let (group, shard) = self.place_of(hash);
-        let shard = Arc::make_mut(&mut Arc::make_mut(&mut self.groups[group])[shard]);
-        if let Some((_, held)) = shard.find_mut(hash, |(held, _)| *held == key) {
+        if let Some((_, held)) = self
+            .shard_mut(hash)
+            .find_mut(hash, |(held, _)| *held == key)
+        {
             return Some(std::mem::replace(held, value));
         }
-        let hasher = &self.hasher;
-        shard.insert_unique(hash, (key, value), |(key, _)| hasher.hash_one(key));
+        let hasher = self.hasher.clone();
+        self.shard_mut(hash)
+            .insert_unique(hash, (key, value), |(key, _)| hasher.hash_one(key));
         self.len += 1;
         None
     }
@@ -89,9 +100,7 @@ impl<K: Hash + Eq + Clone, V: Clone> ShardedMap<K, V> {
         let is_key = |(held, _): &(K, V)| held.borrow() == key;
         // A look first: what is not there is no reason to copy.
         self.shard(hash).find(hash, is_key)?;
-        let (group, shard) = self.place_of(hash);
-        let shard = Arc::make_mut(&mut Arc::make_mut(&mut self.groups[group])[shard]);
-        let ((_, value), _) = shard.find_entry(hash, is_key).ok()?.remove();
+        let ((_, value), _) = self.shard_mut(hash).find_entry(hash, is_key).ok()?.remove();
         self.len -= 1;
         Some(value)
     }
@@ -117,6 +126,11 @@ impl<K: Hash + Eq + Clone, V: Clone> ShardedMap<K, V> {
     fn shard(&self, hash: u64) -> &Shard<K, V> {
         let (group, shard) = self.place_of(hash);
         &self.groups[group][shard]
+    }
+
+    fn shard_mut(&mut self, hash: u64) -> &mut Shard<K, V> {
+        let (group, shard) = self.place_of(hash);
+        Arc::make_mut(&mut Arc::make_mut(&mut self.groups[group])[shard])
     }
 
     /// Group and shard in it, by other bits of the hash than those that find the place in the shard.

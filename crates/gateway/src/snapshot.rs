@@ -9,13 +9,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use domain::api::KeyManagerSelection;
-use domain::id::{ApiId, ApplicationId, KeyManagerId, KeyMappingId, SubscriptionId};
+use domain::id::{ApiId, ApplicationId, KeyManagerId, KeyMappingId};
 use domain::key_mapping::KeyType;
 use domain::snapshot::{
     ApiEntry, ApplicationEntry, KeyManagerEntry, KeyMappingEntry, SnapshotChange, SnapshotRevision,
     SnapshotUpdate, SubscriptionEntry, ThrottlingPolicyEntry,
 };
-use domain::subscription::SubscriptionStatus;
 use domain::throttling_policy::PolicyLevel;
 use foldhash::quality::RandomState;
 
@@ -23,7 +22,7 @@ use crate::blocking_condition::BlockingConditions;
 use crate::cors::Cors;
 use crate::key_manager::KeyManager;
 use crate::key_set::KeySets;
-use crate::limits::{Limit, Usage, Used};
+use crate::limits::{Limit, Used};
 use crate::mediation::ApiEdits;
 use crate::origin::Origins;
 use crate::request_path::RequestPath;
@@ -31,6 +30,7 @@ use crate::resource::ResourceTree;
 use crate::revocation::Revocations;
 use crate::route::Route;
 use crate::sharded_map::ShardedMap;
+use crate::subscription::{Subscription, Subscriptions};
 use crate::throttling_policy::{Allowance, PolicyReference, ThrottlingPolicies};
 use crate::upstream::Upstream;
 
@@ -54,8 +54,7 @@ pub(crate) struct Snapshot {
     applications: ShardedMap<ApplicationId, Arc<Application>>,
     mappings: ShardedMap<(KeyManagerId, Arc<str>), Mapping>,
     mapping_keys: ShardedMap<KeyMappingId, (KeyManagerId, Arc<str>)>,
-    subscriptions: ShardedMap<(ApplicationId, ApiId), Subscription>,
-    subscription_keys: ShardedMap<SubscriptionId, (ApplicationId, ApiId)>,
+    subscriptions: Subscriptions,
     policies: Arc<ThrottlingPolicies>,
     /// `None` where nothing is blocked, which then costs a request nothing.
     blocking_conditions: Option<Arc<BlockingConditions>>,
@@ -109,16 +108,6 @@ pub(crate) struct Mapping {
     pub(crate) key_type: KeyType,
 }
 
-#[derive(Clone, Debug)]
-pub(crate) struct Subscription {
-    pub(crate) id: SubscriptionId,
-    pub(crate) status: SubscriptionStatus,
-    /// Business plan.
-    pub(crate) policy: PolicyReference,
-    /// `None` under an unlimited plan: there are many subscriptions.
-    pub(crate) usage: Option<Arc<Usage>>,
-}
-
 /// A difference that does not continue the revision that the gateway holds; send the whole snapshot instead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the update builds on revision {base:?}, but the gateway holds {held:?}")]
@@ -142,8 +131,7 @@ impl Snapshot {
             applications: ShardedMap::with_shards(LARGE),
             mappings: ShardedMap::with_shards(LARGE),
             mapping_keys: ShardedMap::with_shards(LARGE),
-            subscriptions: ShardedMap::with_shards(LARGE),
-            subscription_keys: ShardedMap::with_shards(LARGE),
+            subscriptions: Subscriptions::with_shards(LARGE),
             policies: Arc::new(ThrottlingPolicies::built_in()),
             blocking_conditions: None,
             revocations: None,
@@ -194,7 +182,7 @@ impl Snapshot {
                 SnapshotChange::PutKeyMapping(entry) => next.put_key_mapping(entry),
                 SnapshotChange::RemoveKeyMapping(id) => next.remove_key_mapping(id),
                 SnapshotChange::PutSubscription(entry) => next.put_subscription(self, &entry),
-                SnapshotChange::RemoveSubscription(id) => next.remove_subscription(id),
+                SnapshotChange::RemoveSubscription(id) => next.subscriptions.remove(id),
                 SnapshotChange::PutBlockingCondition(entry) => {
                     conditions_changed.push((entry.id, Some(entry)));
                 }
@@ -288,7 +276,7 @@ impl Snapshot {
         application: ApplicationId,
         api: ApiId,
     ) -> Option<&Subscription> {
-        self.subscriptions.get(&(application, api))
+        self.subscriptions.get(application, api)
     }
 
     pub(crate) fn blocking_conditions(&self) -> Option<&BlockingConditions> {
@@ -322,7 +310,7 @@ impl Snapshot {
             of_resources.chain(api.allowance.as_ref())
         });
         let of_applications = self.applications.values().map(|one| &one.allowance);
-        let subscriptions = self.subscriptions.values();
+        let subscriptions = self.subscriptions.iter();
         let subscriptions = subscriptions.filter(|one| self.policies.counts(one.policy));
         of_apis.chain(of_applications).filter(counts).count() + subscriptions.count()
     }
@@ -480,31 +468,18 @@ impl Snapshot {
 
     /// What was used of a plan stays used.
     fn put_subscription(&mut self, before: &Self, entry: &SubscriptionEntry) {
-        self.remove_subscription(entry.id);
-        let key = (entry.application_id, entry.api_id);
-        let known = before.subscriptions.get(&key);
+        let known = before.subscription(entry.application_id, entry.api_id);
         let known = known.filter(|known| known.id == entry.id);
         let policy = self.policy(PolicyLevel::Subscription, &entry.throttling_policy);
         let usage = known.and_then(|known| known.usage.clone());
         let subscription = Subscription {
             id: entry.id,
+            api_id: entry.api_id,
             status: entry.status,
             policy,
             usage: usage.or_else(|| self.policies.counts(policy).then(Arc::default)),
         };
-        self.subscription_keys.insert(entry.id, key);
-        self.subscriptions.insert(key, subscription);
-    }
-
-    fn remove_subscription(&mut self, id: SubscriptionId) {
-        if let Some(key) = self.subscription_keys.remove(&id)
-            && self
-                .subscriptions
-                .get(&key)
-                .is_some_and(|known| known.id == id)
-        {
-            self.subscriptions.remove(&key);
-        }
+        self.subscriptions.put(entry.application_id, subscription);
     }
 
     /// The policies are copied for a new name only.
@@ -521,10 +496,7 @@ impl Snapshot {
         if let Some(policy) = begins_to_count
             && entry.level == PolicyLevel::Subscription
         {
-            self.subscriptions.change_where(
-                |subscription| subscription.policy == policy && subscription.usage.is_none(),
-                |subscription| subscription.usage = Some(Arc::default()),
-            );
+            self.subscriptions.begin_to_count(policy);
         }
     }
 }

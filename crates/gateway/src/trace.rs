@@ -10,7 +10,8 @@ use crate::identity::Identity;
 use crate::key_manager::KeyManager;
 use crate::key_manager_choice::Choice;
 use crate::refusal::Reason;
-use crate::snapshot::{Api, Mapping, Subscription};
+use crate::snapshot::{Api, Mapping};
+use crate::subscription::Subscription;
 use crate::token::Header;
 
 /// The checks, in the order in which they are made.
