@@ -41,6 +41,7 @@ pub(crate) async fn run(config: Config, run: GatewayRun) -> Result<(), String> {
     stop.wait().await;
     tracing::info!("stopping");
     data_plane.health.set(Serving::Ending);
+    data_plane.is_ending.store(true, Ordering::Release);
     node::stop(
         data_plane.shutdown,
         data_plane.tasks,
@@ -48,6 +49,8 @@ pub(crate) async fn run(config: Config, run: GatewayRun) -> Result<(), String> {
         data_plane.span_export,
     )
     .await;
+    // Last: whoever asks meanwhile whether to send requests here is told not to.
+    data_plane.monitoring.end().await;
     Ok(())
 }
 
@@ -56,10 +59,26 @@ struct DataPlane {
     ready: String,
     /// What gRPC's health service says, where it is served.
     health: Health,
+    is_ending: Arc<AtomicBool>,
+    monitoring: Monitoring,
     gateway: Arc<Gateway>,
     span_export: Option<SpanExport>,
     shutdown: Shutdown,
     tasks: Vec<JoinHandle<()>>,
+}
+
+/// The listener that outlives what it tells about.
+struct Monitoring {
+    shutdown: Shutdown,
+    task: JoinHandle<()>,
+}
+
+impl Monitoring {
+    /// Within the listener's own bounds.
+    async fn end(self) {
+        self.shutdown.begin();
+        let _ = self.task.await;
+    }
 }
 
 impl DataPlane {
@@ -85,7 +104,9 @@ impl DataPlane {
             store: None,
             gateway: Arc::downgrade(&gateway),
             has_snapshot: Arc::clone(&has_snapshot),
+            is_ending: Arc::default(),
         };
+        let is_ending = Arc::clone(&monitored.is_ending);
         let health = Health::new();
         let carrying = if let Some(file) = run.snapshot {
             let file = SnapshotFile::open(file, &gateway, &has_snapshot).await?;
@@ -100,10 +121,12 @@ impl DataPlane {
             node::public_gateway_url(config, &gateway),
             monitoring.url()
         );
-        let mut tasks = vec![
-            carrying,
-            monitoring.serve(monitoring::router(monitored), signal.clone()),
-        ];
+        let (monitoring_shutdown, monitoring_signal) = Shutdown::new();
+        let monitoring = Monitoring {
+            shutdown: monitoring_shutdown,
+            task: monitoring.serve(monitoring::router(monitored), monitoring_signal),
+        };
+        let mut tasks = vec![carrying];
         tasks.extend(tls_watch.run(&gateway, &signal));
         if let Some(bound) = ext_authz {
             ready = format!("{ready}, ext_authz {}", bound.url());
@@ -118,6 +141,8 @@ impl DataPlane {
         Ok(Self {
             ready,
             health,
+            is_ending,
+            monitoring,
             gateway,
             span_export,
             shutdown,

@@ -83,6 +83,7 @@ impl Node {
             store: Some(Arc::clone(&store)),
             gateway: Arc::downgrade(&gateway),
             has_snapshot: Arc::clone(&has_snapshot),
+            is_ending: Arc::default(),
         };
         let control = Control::new(Dependencies {
             store,

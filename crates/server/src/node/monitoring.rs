@@ -28,6 +28,8 @@ pub(crate) struct Monitored {
     pub(crate) gateway: Weak<Gateway>,
     /// Whether the gateway has taken over its first snapshot.
     pub(crate) has_snapshot: Arc<AtomicBool>,
+    /// Whether it only finishes what it has accepted.
+    pub(crate) is_ending: Arc<AtomicBool>,
 }
 
 /// `/health/live`, `/health/ready` and `/metrics`.
@@ -55,7 +57,8 @@ async fn ready(State(monitored): State<Monitored>) -> Response {
         missing.push("store");
     }
     let runs = monitored.gateway.strong_count() > 0;
-    if !runs || !monitored.has_snapshot.load(Ordering::Acquire) {
+    let is_ending = monitored.is_ending.load(Ordering::Acquire);
+    if !runs || is_ending || !monitored.has_snapshot.load(Ordering::Acquire) {
         missing.push("gateway");
     }
     let (status, body) = if missing.is_empty() {

@@ -40,15 +40,19 @@ pub(crate) fn addresses(running: &Running) -> (String, String) {
     )
 }
 
-/// One API whose only resource is open to everybody.
+fn operation(target: &str) -> Value {
+    json!({
+        "verb": "GET", "target": target, "auth_required": false, "scopes": [],
+        "throttling_policy": null,
+    })
+}
+
+/// One API whose resources are open to everybody.
 pub(crate) fn snapshot(revision: i64, upstream: &str, blocked: bool) -> Value {
     json!({"base": null, "revision": revision, "changes": [{"kind": "put_api", "entry": {
         "id": "00000000-0000-7000-8000-000000000001", "name": "weather", "context": "/weather",
         "version": "1.0.0", "provider": "publisher", "is_default_version": false,
-        "operations": [{
-            "verb": "GET", "target": "/forecast/{city}", "auth_required": false, "scopes": [],
-            "throttling_policy": null,
-        }],
+        "operations": [operation("/forecast/{city}"), operation("/slow")],
         "key_managers": "all", "audiences": [], "authorization_header": "authorization",
         "endpoints": {"production": [upstream], "sandbox": []},
         "subscription_required": true, "api_throttling_policy": null, "blocked": blocked,
@@ -106,6 +110,37 @@ async fn a_snapshot_file_decides_and_is_taken_up_again_when_it_changes() {
         "{figures}"
     );
     assert!(running.terminate().success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_that_ends_says_so_until_the_last_request_is_answered() {
+    let upstream = Upstream::start().await;
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = folder.path().join("snapshot.json");
+    write(&file, &snapshot(1, &upstream.url, false).to_string());
+    let running = Running::start(&mut gateway(
+        folder.path(),
+        &["--snapshot", "snapshot.json"],
+    ));
+    let (address, monitoring) = addresses(&running);
+    let call = std::thread::spawn(move || get(&address, "/weather/1.0.0/slow"));
+    let arrived = || async { (upstream.waiting() == 1).then_some(()) };
+    eventually("the call reaches the API", PATIENCE, arrived).await;
+    assert!(get(&monitoring, "/health/ready").starts_with("HTTP/1.1 200"));
+
+    running.ask_to_end();
+    let is_ending = || async {
+        get(&monitoring, "/health/ready")
+            .starts_with("HTTP/1.1 503")
+            .then_some(())
+    };
+    eventually("it is no longer ready", PATIENCE, is_ending).await;
+    assert!(get(&monitoring, "/health/live").starts_with("HTTP/1.1 200"));
+
+    upstream.let_one_go();
+    let answer = call.join().expect("an answer");
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    assert!(running.wait().success());
 }
 
 #[test]

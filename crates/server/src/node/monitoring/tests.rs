@@ -86,6 +86,7 @@ async fn a_node_is_ready_once_its_gateway_has_a_snapshot() {
         store: Some(sqlite(&folder).await),
         gateway: Arc::downgrade(&gateway),
         has_snapshot: Arc::default(),
+        is_ending: Arc::default(),
     };
     let (status, body) = ask(&monitored, "/health/ready").await;
     assert_eq!(status, 503);
@@ -103,6 +104,7 @@ async fn a_lost_database_is_named_without_its_own_words_and_the_node_still_lives
         store: Some(Arc::new(Gone)),
         gateway: Arc::downgrade(&gateway),
         has_snapshot: Arc::new(AtomicBool::new(true)),
+        is_ending: Arc::default(),
     };
     let (status, body) = ask(&monitored, "/health/ready").await;
     assert_eq!(status, 503);
@@ -118,6 +120,7 @@ async fn a_gateway_that_has_ended_has_no_figures() {
         store: Some(Arc::new(Gone)),
         gateway: Weak::new(),
         has_snapshot: Arc::new(AtomicBool::new(true)),
+        is_ending: Arc::default(),
     };
     assert_eq!(ask(&monitored, "/metrics").await.0, 503);
     let (_, body) = ask(&monitored, "/health/ready").await;
@@ -131,6 +134,7 @@ async fn a_gateway_of_its_own_is_ready_by_its_snapshot_alone() {
         store: None,
         gateway: Arc::downgrade(&gateway),
         has_snapshot: Arc::default(),
+        is_ending: Arc::default(),
     };
     assert_eq!(ask(&monitored, "/health/ready").await.0, 503);
     monitored.has_snapshot.store(true, Ordering::Release);
