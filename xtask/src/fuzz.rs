@@ -37,6 +37,8 @@ enum Target {
     Path,
     /// Header lines: the credential, and what upstreams are told.
     Headers,
+    /// What proxies say of the client's address.
+    ClientAddress,
 }
 
 pub(crate) fn run(fuzz: &Fuzz) -> Result<(), String> {

@@ -5,7 +5,7 @@
 
 mod ground;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -16,10 +16,11 @@ use http::header::{CONNECTION, HeaderName, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, HeaderValue};
 use serde_json::Value;
 
-use crate::config::ForwardedPolicy;
+use crate::config::{ForwardedHeader, ForwardedPolicy, TrustedProxies};
 use crate::credential::bearer_token;
 use crate::introspection;
 use crate::key_set::{KeySource, parse_key_set};
+use crate::proxy::client_address;
 use crate::proxy::connection::Peer;
 use crate::proxy::headers::{Origin, for_upstream, remove_hop_by_hop};
 use crate::request_path::RequestPath;
@@ -208,6 +209,55 @@ pub fn headers(data: &[u8]) {
         let mut again = headers.clone();
         remove_hop_by_hop(&mut again);
         assert_eq!(again, headers);
+    }
+}
+
+/// What clients and proxies say of who sent a request, each line of `data` one header line: nobody is believed whom
+/// nobody vouches for, and nothing that a client writes changes what a trusted proxy adds to it.
+pub fn client_address(data: &[u8]) {
+    const TRUSTED_PEER: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
+    const STRANGER: IpAddr = IpAddr::V4(Ipv4Addr::new(203, 0, 113, 7));
+    let lines: Vec<_> = data[..data.len().min(LONGEST)]
+        .split(|&byte| byte == b'\n')
+        .take(32)
+        .filter_map(|line| HeaderValue::from_bytes(line).ok())
+        .collect();
+    for (header, name, added) in [
+        (
+            ForwardedHeader::XForwardedFor,
+            "x-forwarded-for",
+            "203.0.113.7",
+        ),
+        (ForwardedHeader::Forwarded, "forwarded", "for=203.0.113.7"),
+    ] {
+        let trusted = TrustedProxies {
+            networks: vec!["10.0.0.0/8".parse().expect("a network")],
+            header,
+        };
+        let seen =
+            |peer, headers: &HeaderMap| client_address::client_address(peer, headers, &trusted);
+        let mut headers = HeaderMap::new();
+        for line in &lines {
+            headers.append(name, line.clone());
+        }
+        assert_eq!(seen(STRANGER, &headers), STRANGER);
+        let found = seen(TRUSTED_PEER, &headers);
+        assert_eq!(found, found.to_canonical());
+
+        // A line of its own, or at the end of the client's last one.
+        let mut with_line = headers.clone();
+        with_line.append(name, HeaderValue::from_static(added));
+        assert_eq!(seen(TRUSTED_PEER, &with_line), STRANGER);
+        let joined = [
+            lines.last().map_or(&b""[..], HeaderValue::as_bytes),
+            added.as_bytes(),
+        ];
+        let joined = HeaderValue::from_bytes(&joined.join(&b", "[..])).expect("a header value");
+        let mut with_end = HeaderMap::new();
+        with_end.append(name, joined.clone());
+        if joined.to_str().is_ok() {
+            assert_eq!(seen(TRUSTED_PEER, &with_end), STRANGER, "{joined:?}");
+        }
     }
 }
 

@@ -6,7 +6,7 @@
 mod access_log;
 mod body;
 mod candidates;
-mod client_address;
+pub(crate) mod client_address;
 pub(crate) mod connection;
 mod forward;
 pub(crate) mod headers;

@@ -80,6 +80,11 @@ fn no_header_line_deceives_the_upstream() {
     runs("headers", 1_000, headers);
 }
 
+#[test]
+fn no_forwarded_line_makes_a_stranger_somebody_else() {
+    runs("client_address", 1_000, client_address);
+}
+
 /// Every bit of the text, and every bit of what the text says.
 #[test]
 fn a_token_with_any_bit_altered_is_refused() {

@@ -15,7 +15,7 @@ use crate::config::{ForwardedHeader, ForwardedPolicy, GatewayConfig, TrustedProx
 const MOST_HOPS: usize = 32;
 
 /// In canonical form: never an IPv4 address in IPv6 clothes.
-pub(super) fn client_address(
+pub(crate) fn client_address(
     peer: IpAddr,
     headers: &HeaderMap,
     trusted: &TrustedProxies,
