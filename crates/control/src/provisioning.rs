@@ -20,7 +20,7 @@ use crate::{Control, Error};
 
 pub(crate) use schedule::{
     new_job, remove_application_when_idle, schedule_client_deletions, schedule_client_updates,
-    schedule_removal,
+    schedule_last, schedule_removal,
 };
 pub(crate) use waiting::{wait_for_jobs, wait_for_outcome};
 

@@ -20,7 +20,8 @@ use crate::error::{NotPossible, Noun};
 use crate::identity::authorization::require;
 use crate::key_manager::resolve_for;
 use crate::open_connectors::connector_type;
-use crate::provisioning::{new_job, wait_for_outcome};
+use crate::provisioning::{new_job, schedule_last, wait_for_outcome};
+use crate::transaction::repeat_when_overtaken;
 use crate::{Control, Error, Transaction};
 
 impl KeyMappings<'_> {
@@ -35,7 +36,9 @@ impl KeyMappings<'_> {
     ) -> Result<GeneratedKeys, Error> {
         require(actor, KEYS)?;
         let scopes = request::scopes(wanted.scopes.clone())?;
-        let (id, job) = self.begin_generation(actor, application, wanted).await?;
+        let (id, job) =
+            repeat_when_overtaken(|| self.begin_generation(actor, application, wanted.clone()))
+                .await?;
         wait_for_outcome(self.control, job.id).await?;
 
         let mut tx = self.control.store().read().await?;
@@ -62,7 +65,8 @@ impl KeyMappings<'_> {
         })
     }
 
-    /// One transaction: the mapping, its job, the audit entry.
+    /// One transaction: the mapping, its job, the audit entry. What still cleans up after an earlier attempt may
+    /// overtake it.
     async fn begin_generation(
         &self,
         actor: &Actor,
@@ -93,7 +97,7 @@ impl KeyMappings<'_> {
         );
         let mapping = take_place(&mut tx, mapping).await?;
         let job = new_job(control, JobKind::CreateClient, &mapping, &actor.username);
-        tx.schedule(&job).await?;
+        let job = schedule_last(&mut tx, job).await?;
         let details = json!({
             "application": application.id,
             "keyManager": key_manager.settings.name,

@@ -1,5 +1,7 @@
 //! Which jobs a change needs: written in the change's own transaction.
 
+use std::time::Duration;
+
 use domain::application::{Application, ApplicationStatus};
 use domain::id::{ApplicationId, JobId};
 use domain::key_mapping::{CreateMode, KeyMapping, KeyMappingState};
@@ -9,6 +11,9 @@ use store::snapshot_change::ChangedNoun;
 
 use super::JOB_ACTOR;
 use crate::{Control, Error, Transaction, subscription};
+
+/// What the store tells apart.
+const LEAST_INTERVAL: Duration = Duration::from_micros(1);
 
 /// A job that is due at once.
 pub(crate) fn new_job(
@@ -33,6 +38,23 @@ pub(crate) fn new_job(
         updated_at: now,
         version: 1,
     }
+}
+
+/// Schedules a job behind all that its mapping still waits for. The clocks of nodes differ, and the order alone keeps
+/// the undoing of one creation from removing what the next one makes.
+pub(crate) async fn schedule_last(
+    tx: &mut Transaction<'_>,
+    job: ProvisioningJob,
+) -> Result<ProvisioningJob, Error> {
+    let others = tx.jobs().list_of(job.key_mapping_id).await?;
+    let earlier = others.iter().filter(|other| !other.state.is_finished());
+    let behind = earlier.map(|other| other.created_at + LEAST_INTERVAL).max();
+    let job = ProvisioningJob {
+        created_at: behind.map_or(job.created_at, |behind| behind.max(job.created_at)),
+        ..job
+    };
+    tx.schedule(&job).await?;
+    Ok(job)
 }
 
 /// Brings the names of all clients that we created for an application in line with it; after a rename.

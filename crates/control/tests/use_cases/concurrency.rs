@@ -3,8 +3,10 @@
 use control::Error;
 use control::error::NotPossible;
 
+use domain::provider_failure::FailureClass;
+
 use crate::installation::{Installation, key_manager_settings, production_keys};
-use crate::support::{admin, ann};
+use crate::support::{admin, ann, application_settings};
 
 #[tokio::test]
 async fn two_clicks_on_generate_make_one_client() {
@@ -28,6 +30,31 @@ async fn two_clicks_on_generate_make_one_client() {
         Error::NotPossible(NotPossible::KeyMappingExists)
     ));
     assert_eq!(installation.server.clients().len(), 1);
+}
+
+#[tokio::test]
+async fn keys_asked_for_again_while_the_failed_ones_are_removed_are_made() {
+    let installation = Installation::start().await;
+    installation.creates_key_manager("entra").await;
+    let mappings = installation.control.key_mappings();
+    for number in 1..=30 {
+        let wanted = application_settings(&format!("weather {number}"));
+        let applications = installation.control.applications();
+        let application = applications.create(&ann(), wanted).await.unwrap();
+        let server = &installation.server;
+        server.fail_next("add secret", FailureClass::Rejected);
+        let refused = mappings
+            .generate(&ann(), application.id, production_keys("entra"))
+            .await;
+        assert!(matches!(refused, Err(Error::KeyManager(_))), "{refused:?}");
+        // The runner is removing what the refused attempt made, at this very moment.
+        let keys = mappings
+            .generate(&ann(), application.id, production_keys("entra"))
+            .await
+            .unwrap();
+        assert!(keys.secret.is_some());
+        assert_eq!(server.clients().len(), number);
+    }
 }
 
 #[tokio::test]

@@ -249,6 +249,23 @@ async fn a_cancelled_creation_stops_at_its_next_step_and_is_undone() {
 }
 
 #[tokio::test]
+async fn keys_asked_for_again_on_a_node_whose_clock_is_behind_are_made_after_the_failed_ones_are_removed()
+ {
+    let installation = Installation::without_runner().await;
+    let (application, _) = installation.asks_for_keys().await;
+    let server = &installation.server;
+    server.fail_next("add secret", FailureClass::Rejected);
+    server.fail_next("delete client", FailureClass::Transient);
+    installation.work().await;
+    assert_eq!(server.clients().len(), 1, "is still to be removed");
+
+    installation.clock.advance_seconds(-60);
+    installation.asks_again(&application).await;
+    installation.work().await;
+    installation.has_one_working_client(&application).await;
+}
+
+#[tokio::test]
 async fn two_runners_over_one_database_do_every_job_once() {
     let installation = Installation::without_runner().await;
     installation.creates_key_manager("entra").await;
