@@ -2,17 +2,15 @@
 //!
 //! Everything through the library's [`Gateway`], in worlds that stand side by side and are asked in turns.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use clap::Args;
 use domain::snapshot::{SnapshotChange, SnapshotRevision, SnapshotUpdate};
 use gateway::{Gateway, GatewayConfig};
-use http::{HeaderMap, Method};
 use serde::Serialize;
 
-use crate::instructions::{CLIENT, headers};
+use crate::decision::Request;
 use crate::node::{start, wait_for_keys};
 use crate::prepare::now;
 use crate::processor::resident;
@@ -58,17 +56,14 @@ struct ChangeFigures {
 struct Measured {
     gateway: Gateway,
     world: World,
-    requests: Vec<(String, HeaderMap)>,
+    requests: Vec<Request>,
     hit_ns: Vec<f64>,
     bytes_per_subscription: Option<f64>,
 }
 
 impl Decide {
     pub(crate) fn run(&self) -> Result<(), String> {
-        fs::create_dir_all(&self.folder).map_err(|error| error.to_string())?;
-        let signer = Signer::open(&self.folder)?;
-        fs::write(self.folder.join("keys.json"), signer.key_set().to_string())
-            .map_err(|error| error.to_string())?;
+        let signer = Signer::publish(&self.folder)?;
         let sizes = [
             (10, 10),
             (10, 1_000_000),
@@ -147,7 +142,7 @@ impl Measured {
                 // Clients from all over the world.
                 let client = index * world.clients / TOKENS;
                 let token = signer.token(world, client + index * world.clients, at)?;
-                Ok((world.path_of(client), headers(&token)?))
+                Request::new(world.path_of(client), &token)
             })
             .collect::<Result<_, String>>()?;
         Ok(Self {
@@ -173,9 +168,9 @@ impl Measured {
     }
 
     fn ask_all(&self) -> Result<(), String> {
-        for (path, headers) in &self.requests {
-            if !self.gateway.permits(CLIENT, &Method::GET, path, headers) {
-                return Err(format!("{path} was refused"));
+        for request in &self.requests {
+            if !request.passes(&self.gateway) {
+                return Err(format!("{} was refused", request.path));
             }
         }
         Ok(())
@@ -183,7 +178,7 @@ impl Measured {
 
     /// Takes a subscription away and gives it back, and looks each time when a decision shows it.
     fn changes(&self) -> Result<ChangeFigures, String> {
-        let (path, headers) = &self.requests[0];
+        let request = &self.requests[0];
         let put = self.world.subscriptions_of(0)?.swap_remove(0);
         let SnapshotChange::PutSubscription(entry) = &put else {
             return Err("a subscription is no subscription".to_owned());
@@ -207,7 +202,7 @@ impl Measured {
                     changes: vec![change],
                 })
                 .map_err(|error| error.to_string())?;
-            while self.gateway.permits(CLIENT, &Method::GET, path, headers) != is_given {
+            while request.passes(&self.gateway) != is_given {
                 if from.elapsed() > Duration::from_secs(5) {
                     return Err("a change was never effective".to_owned());
                 }

@@ -1,14 +1,11 @@
 //! A fixed number of decisions. The count of instructions is the difference between two runs of different length,
 //! so that the start does not matter.
 
-use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
-use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use gateway::{GatewayConfig, KeySetConfig};
-use http::{HeaderMap, HeaderValue, Method};
 
+use crate::decision::{Request, undisturbed};
 use crate::node::{start, wait_for_keys};
 use crate::world::World;
 
@@ -30,15 +27,7 @@ enum Decision {
 
 impl Instructions {
     pub(crate) fn run(&self) -> Result<(), String> {
-        let mut config = GatewayConfig {
-            key_sets: KeySetConfig {
-                // Nothing but decisions may run.
-                check_every: Duration::from_hours(1),
-                ..KeySetConfig::default()
-            },
-            ..GatewayConfig::default()
-        };
-        config.listen.set_port(0);
+        let mut config = undisturbed();
         if self.what == Decision::Miss {
             config.token_cache_bytes = 0;
         }
@@ -56,28 +45,12 @@ impl Instructions {
             .next()
             .and_then(|line| line.split_once(' '))
             .ok_or("no token")?;
-        let headers = headers(token)?;
-        let path = world.path_of(0);
+        let request = Request::new(world.path_of(0), token)?;
         for _ in 0..self.count {
-            if !gateway.permits(CLIENT, &Method::GET, &path, &headers) {
+            if !request.passes(&gateway) {
                 return Err("a decision was a refusal".to_owned());
             }
         }
         Ok(())
     }
-}
-
-/// Where requests come from.
-pub(crate) const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
-
-/// What a client sends.
-pub(crate) fn headers(token: &str) -> Result<HeaderMap, String> {
-    let mut headers = HeaderMap::new();
-    for (name, value) in [("host", "gateway.example"), ("accept", "application/json")] {
-        headers.insert(name, HeaderValue::from_static(value));
-    }
-    let value =
-        HeaderValue::from_str(&format!("Bearer {token}")).map_err(|error| error.to_string())?;
-    headers.insert("authorization", value);
-    Ok(headers)
 }

@@ -21,8 +21,7 @@ pub(crate) fn run(folder: &Path, tokens: usize) -> Result<(), String> {
         let signer = Signer::open(folder)?;
         write(&file, signer.lines(world, tokens, now()?)?)?;
     }
-    let signer = Signer::open(folder)?;
-    write(&folder.join("keys.json"), signer.key_set().to_string())?;
+    let signer = Signer::publish(folder)?;
     for number in 0..KEYS {
         write(
             &folder.join(format!("key{number}.pem")),

@@ -40,6 +40,15 @@ impl Signer {
         })
     }
 
+    /// [`Signer::open`] in a folder that may be missing, and the key set beside the keys, where a gateway finds it.
+    pub(crate) fn publish(folder: &Path) -> Result<Self, String> {
+        let describe = |error| format!("{}: {error}", folder.display());
+        fs::create_dir_all(folder).map_err(describe)?;
+        let signer = Self::open(folder)?;
+        fs::write(folder.join("keys.json"), signer.key_set().to_string()).map_err(describe)?;
+        Ok(signer)
+    }
+
     pub(crate) fn key_set(&self) -> Value {
         let keys = self.keys.iter().enumerate().map(|(number, key)| {
             json!({
