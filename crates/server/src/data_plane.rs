@@ -19,7 +19,7 @@ use tokio::task::JoinHandle;
 use self::snapshot_file::SnapshotFile;
 use crate::cli::GatewayRun;
 use crate::config::Config;
-use crate::listener::Bound;
+use crate::listener::{Bound, Lasting};
 use crate::node::monitoring::{self, Monitored};
 use crate::node::snapshot_carrier::Carrier;
 use crate::node::snapshot_copy::SnapshotCopy;
@@ -60,25 +60,11 @@ struct DataPlane {
     /// What gRPC's health service says, where it is served.
     health: Health,
     is_ending: Arc<AtomicBool>,
-    monitoring: Monitoring,
+    monitoring: Lasting,
     gateway: Arc<Gateway>,
     span_export: Option<SpanExport>,
     shutdown: Shutdown,
     tasks: Vec<JoinHandle<()>>,
-}
-
-/// The listener that outlives what it tells about.
-struct Monitoring {
-    shutdown: Shutdown,
-    task: JoinHandle<()>,
-}
-
-impl Monitoring {
-    /// Within the listener's own bounds.
-    async fn end(self) {
-        self.shutdown.begin();
-        let _ = self.task.await;
-    }
 }
 
 impl DataPlane {
@@ -121,11 +107,7 @@ impl DataPlane {
             node::public_gateway_url(config, &gateway),
             monitoring.url()
         );
-        let (monitoring_shutdown, monitoring_signal) = Shutdown::new();
-        let monitoring = Monitoring {
-            shutdown: monitoring_shutdown,
-            task: monitoring.serve(monitoring::router(monitored), monitoring_signal),
-        };
+        let monitoring = monitoring.serve_until_ended(monitoring::router(monitored));
         let mut tasks = vec![carrying];
         tasks.extend(tls_watch.run(&gateway, &signal));
         if let Some(bound) = ext_authz {

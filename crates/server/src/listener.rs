@@ -17,7 +17,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tower::ServiceExt;
 
-use crate::shutdown::ShutdownSignal;
+use crate::shutdown::{Shutdown, ShutdownSignal};
 use crate::tls::SharedTls;
 
 const MOST_CONNECTIONS: usize = 4_096;
@@ -27,6 +27,20 @@ const HEADER_LIMIT: Duration = Duration::from_secs(30);
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(30);
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 const DRAIN_LIMIT: Duration = Duration::from_secs(30);
+
+/// A listener that outlives what it tells about.
+pub(crate) struct Lasting {
+    shutdown: Shutdown,
+    task: JoinHandle<()>,
+}
+
+impl Lasting {
+    /// Accepted requests finish, within the listener's own bounds.
+    pub(crate) async fn end(self) {
+        self.shutdown.begin();
+        let _ = self.task.await;
+    }
+}
 
 /// A bound port that does not serve yet.
 pub(crate) struct Bound {
@@ -67,6 +81,15 @@ impl Bound {
 
     pub(crate) fn serve(self, router: Router, shutdown: ShutdownSignal) -> JoinHandle<()> {
         tokio::spawn(self.run(router, shutdown))
+    }
+
+    /// Serves until [`Lasting::end`], whatever else is told to finish.
+    pub(crate) fn serve_until_ended(self, router: Router) -> Lasting {
+        let (shutdown, signal) = Shutdown::new();
+        Lasting {
+            shutdown,
+            task: self.serve(router, signal),
+        }
     }
 
     async fn run(self, router: Router, shutdown: ShutdownSignal) {

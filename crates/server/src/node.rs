@@ -11,7 +11,7 @@ pub(crate) mod token_introspector;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use connectors::contract::ConnectorEnvironment;
@@ -36,7 +36,7 @@ use self::snapshot_carrier::Carrier;
 use self::token_introspector::ControlIntrospector;
 use crate::config::{Config, Outbound, PrivateTargetsSetting};
 use crate::gateway_tls::{GatewayTls, GatewayTlsWatch};
-use crate::listener::{Bound, base_url};
+use crate::listener::{Bound, Lasting, base_url};
 use crate::sealing_key;
 use crate::shutdown::Shutdown;
 use crate::system::{SystemClock, SystemRandom};
@@ -45,10 +45,15 @@ use crate::tls::{PemIdentity, SharedTls, TlsFiles, TlsWatch};
 
 /// How long background work may take to finish at shutdown.
 const STOP_LIMIT: Duration = Duration::from_secs(35);
+/// While somebody still asks a gateway that is to stop.
+const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(20);
 
 pub(crate) struct Node {
     control_url: String,
     gateway_url: String,
+    is_ending: Arc<AtomicBool>,
+    /// The REST APIs and the probes.
+    control_listener: Lasting,
     gateway: Arc<Gateway>,
     first_users: Vec<FirstUser>,
     span_export: Option<SpanExport>,
@@ -79,11 +84,12 @@ impl Node {
 
         let gateway_url = public_gateway_url(config, &gateway);
         let has_snapshot = Arc::new(AtomicBool::new(false));
+        let is_ending = Arc::new(AtomicBool::new(false));
         let monitored = Monitored {
             store: Some(Arc::clone(&store)),
             gateway: Arc::downgrade(&gateway),
             has_snapshot: Arc::clone(&has_snapshot),
-            is_ending: Arc::default(),
+            is_ending: Arc::clone(&is_ending),
         };
         let control = Control::new(Dependencies {
             store,
@@ -105,8 +111,13 @@ impl Node {
 
         let (shutdown, signal) = Shutdown::new();
         let control_url = bound.url();
-        let router = web::router(control.clone(), web_settings(config, &random, &gateway_url))
-            .merge(monitoring::router(monitored));
+        let web_settings = WebSettings {
+            is_ending: Arc::clone(&is_ending),
+            ..web_settings(config, &random, &gateway_url)
+        };
+        let router =
+            web::router(control.clone(), web_settings).merge(monitoring::router(monitored));
+        let control_listener = bound.serve_until_ended(router);
         let mut tasks = vec![
             tokio::spawn(
                 Carrier::new(&gateway, &has_snapshot).carry(control.clone(), signal.clone()),
@@ -119,7 +130,6 @@ impl Node {
                 let (control, signal) = (control.clone(), signal.clone());
                 async move { control.jobs().run(signal.wait()).await }
             }),
-            bound.serve(router, signal.clone()),
         ];
         if let (Some(watch), Some(tls)) = (control_watch, tls) {
             let apply = move |identity: &PemIdentity| tls.replace(identity);
@@ -129,6 +139,8 @@ impl Node {
         let node = Self {
             control_url,
             gateway_url,
+            is_ending,
+            control_listener,
             gateway,
             first_users: first_users.unwrap_or_default(),
             span_export,
@@ -151,9 +163,11 @@ impl Node {
         &self.first_users
     }
 
-    /// Lets accepted requests and running steps finish, within bounds.
+    /// Lets accepted requests and running steps finish, within bounds; says meanwhile that it is not ready.
     pub(crate) async fn stop(self) {
+        self.is_ending.store(true, Ordering::Release);
         stop(self.shutdown, self.tasks, self.gateway, self.span_export).await;
+        self.control_listener.end().await;
     }
 }
 
@@ -170,13 +184,24 @@ pub(crate) async fn stop(
             tracing::warn!("a task did not finish in time");
         }
     }
-    if let Some(gateway) = Arc::into_inner(gateway) {
+    if let Ok(gateway) = tokio::time::timeout(STOP_LIMIT, sole(gateway)).await {
         gateway.stop().await;
     } else {
         tracing::warn!("the gateway is still in use and ends with the process");
     }
     if let Some(export) = span_export {
         export.finish().await;
+    }
+}
+
+/// Waits for those who are just asking the gateway something.
+async fn sole(mut gateway: Arc<Gateway>) -> Gateway {
+    loop {
+        match Arc::try_unwrap(gateway) {
+            Ok(gateway) => return gateway,
+            Err(shared) => gateway = shared,
+        }
+        tokio::time::sleep(LOOK_AGAIN_AFTER).await;
     }
 }
 

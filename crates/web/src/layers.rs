@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::extract::{Request, State};
@@ -68,6 +69,22 @@ pub(crate) async fn time_limit(
         )
         .into_response(),
     }
+}
+
+/// What comes after the process was told to end belongs to another node.
+pub(crate) async fn refuse_while_ending(
+    State(is_ending): State<Arc<AtomicBool>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    if is_ending.load(Ordering::Acquire) {
+        return Problem::plain(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "This node is ending and takes no more requests.",
+        )
+        .into_response();
+    }
+    next.run(request).await
 }
 
 pub(crate) async fn security_headers(request: Request, next: Next) -> Response {

@@ -24,6 +24,7 @@ mod scope;
 mod secret;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use axum::Router;
@@ -55,6 +56,8 @@ pub struct WebSettings {
     pub request_timeout: Duration,
     /// What runs in this process, for the page at `/`.
     pub running: Vec<RunningPart>,
+    /// Set once the process only finishes what it has accepted: further requests are answered with 503.
+    pub is_ending: Arc<AtomicBool>,
 }
 
 impl WebSettings {
@@ -63,6 +66,7 @@ impl WebSettings {
             random,
             request_timeout: Duration::from_mins(2),
             running: Vec::new(),
+            is_ending: Arc::default(),
         }
     }
 }
@@ -99,6 +103,10 @@ pub fn router(control: Control, settings: WebSettings) -> Router {
         .layer(from_fn_with_state(
             settings.request_timeout,
             layers::time_limit,
+        ))
+        .layer(from_fn_with_state(
+            settings.is_ending,
+            layers::refuse_while_ending,
         ))
         .layer(CatchPanicLayer::custom(layers::panicked))
         .layer(from_fn(layers::security_headers))

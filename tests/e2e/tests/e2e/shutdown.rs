@@ -20,6 +20,14 @@ async fn a_call_in_flight_is_finished() {
         (scene.upstream.waiting() == 1).then_some(())
     })
     .await;
+    let control = scene.claviger.control.clone();
+    let status = async |path: &str| {
+        let url = format!("{control}{path}");
+        let http = &scene.entra.http;
+        let asked = http.try_send(http.request(reqwest::Method::GET, &url));
+        asked.await.map(|reply| reply.status)
+    };
+    assert_eq!(status("/health/ready").await.ok(), Some(200));
     scene.claviger.ask_to_end();
     eventually("new calls are refused", SOON, async || {
         let url = format!("{}/weather/1.0.0/forecast/Colombo", scene.claviger.gateway);
@@ -29,6 +37,13 @@ async fn a_call_in_flight_is_finished() {
             .err()
     })
     .await;
+    // Whoever asks whether to send requests here is told not to, on new connections too.
+    assert_eq!(status("/health/ready").await.ok(), Some(503));
+    assert_eq!(status("/health/live").await.ok(), Some(200));
+    assert_eq!(
+        status("/api/am/admin/v4/key-managers").await.ok(),
+        Some(503)
+    );
     scene.upstream.let_one_go();
     let reply = call.await.expect("a task").expect("an answer");
     assert_eq!((reply.status, &reply.json["answer"]), (200, &"late".into()));
