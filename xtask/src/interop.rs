@@ -1,7 +1,8 @@
-//! Microsoft's own clients, unmodified and at pinned versions, against the emulator over TLS.
+//! Microsoft's own clients against the emulator over TLS, and our gateway against an authorization server that is none
+//! of ours: all of theirs unmodified and at pinned versions.
 //!
 //! Installs them into `target/interop`, again only when the pins change, and has the emulator export
-//! the CA that they trust. What they do is in `tests/interop`.
+//! the CA that they trust. What they do is in `tests/interop` and `tests/oidc_provider`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,13 +10,13 @@ use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
-use crate::command::{Cases, cargo, run_counted, run_program};
+use crate::command::{Cases, cargo, run_counted, run_program, run_tests};
 use crate::packages::install;
 
 const OLDEST_PYTHON: &str = "import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))";
 const OLDEST_NODE: &str = "process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)";
 
-/// Runs both languages' cases.
+/// Runs the cases of both languages' clients, and those of the authorization server.
 pub(crate) fn run() -> Result<Cases, String> {
     need_python()?;
     need_node()?;
@@ -34,7 +35,7 @@ pub(crate) fn run() -> Result<Cases, String> {
         .env("PYTHONPYCACHEPREFIX", folders.installed.join("pycache"));
     let mut node = Command::new("node");
     node.args(["--test", "--test-reporter=tap", "msal.test.cjs"])
-        .env("NODE_PATH", node_modules);
+        .env("NODE_PATH", &node_modules);
     let mut cases = Cases::default();
     for (what, command, count) in [
         (
@@ -48,6 +49,10 @@ pub(crate) fn run() -> Result<Cases, String> {
         authority.introduce(command, &folders.emulator);
         cases += run_counted(what, command, count)?;
     }
+    cases += run_tests(
+        "the gateway and oidc-provider for Node",
+        cargo(&["test", "-p", "oidc_provider"]).env("INTEROP_NODE_MODULES", node_modules),
+    )?;
     Ok(cases)
 }
 

@@ -29,6 +29,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     ("code_table", &["domain"]),
     ("e2e", &["server", "emulator"]),
+    (
+        "oidc_provider",
+        &["code_table", "connectors", "domain", "gateway"],
+    ),
     ("xtask", &[]),
     ("bench", &["domain", "gateway"]),
 ];
