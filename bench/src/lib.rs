@@ -67,7 +67,7 @@ enum Tool {
     Node(node::Node),
     /// How `decide` and memory grow with the world, and how long a change takes.
     Decide(decide::Decide),
-    /// A million requests, and whether descriptors and memory stay flat.
+    /// A million requests over three fronts, and whether descriptors and memory stay flat.
     Soak(soak::Soak),
     /// A fixed number of decisions, to be counted under callgrind.
     Instructions(instructions::Instructions),

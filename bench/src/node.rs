@@ -13,7 +13,7 @@ use domain::snapshot::{SnapshotRevision, SnapshotUpdate};
 use domain::{Clock, SecretString};
 use gateway::{
     AccessLogMode, Gateway, GatewayConfig, GatewayDependencies, KeySetSource, KeySetSourceError,
-    TokenIntrospector, TokenIntrospectorError,
+    TlsIdentity, TokenIntrospector, TokenIntrospectorError,
 };
 use jiff::Timestamp;
 use url::Url;
@@ -29,6 +29,9 @@ pub(crate) struct Node {
     log: Option<PathBuf>,
     #[arg(long, default_value = "127.0.0.1:0")]
     listen: SocketAddr,
+    /// Answers over TLS, with the certificate of `prepare`.
+    #[arg(long)]
+    tls: bool,
     /// Changes a second that are published while it serves.
     #[arg(long, default_value_t = 0)]
     changes: u32,
@@ -109,6 +112,7 @@ impl Node {
         });
         let config = GatewayConfig {
             listen: self.listen,
+            tls: self.tls.then(|| self.identity()).transpose()?,
             ..GatewayConfig::default()
         };
         let gateway = start(&self.folder, log.transpose()?, config)?;
@@ -118,8 +122,20 @@ impl Node {
             serde_json::from_slice(&text).map_err(|error| error.to_string())?;
         gateway.apply(update).map_err(|error| error.to_string())?;
         wait_for_keys(&gateway)?;
-        println!("Ready. Gateway http://{}", gateway.local_addr());
+        let scheme = if self.tls { "https" } else { "http" };
+        println!("Ready. Gateway {scheme}://{}", gateway.local_addr());
         publish(&gateway, self.changes)
+    }
+
+    fn identity(&self) -> Result<TlsIdentity, String> {
+        let read = |name: &str| {
+            let file = self.folder.join(name);
+            fs::read_to_string(&file).map_err(|error| format!("{}: {error}", file.display()))
+        };
+        Ok(TlsIdentity {
+            certificate_chain: read("tls.pem")?,
+            private_key: SecretString::from(read("tls.key")?),
+        })
     }
 }
 

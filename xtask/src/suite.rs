@@ -24,7 +24,7 @@ pub(crate) enum Suite {
     Envoy,
     /// The real binaries over their public faces, on SQLite and on PostgreSQL.
     E2e,
-    /// A million requests through one gateway: descriptors and memory stay flat.
+    /// A million requests over HTTP/1.1, TLS and HTTP/2: descriptors and memory stay flat.
     Soak,
 }
 

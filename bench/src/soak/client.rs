@@ -1,189 +1,229 @@
-//! The client of a soak: kept connections, one request at a time on each, and every status is looked at.
+//! The client of a soak: kept connections, as many requests at once on each as its front takes, and every answer is
+//! looked at.
 
-use std::io::{self, Write as _};
-use std::net::{SocketAddr, TcpStream as Blocking};
+use std::cell::Cell;
+use std::fmt::Display;
 use std::ops::Range;
 use std::time::Duration;
 
-use mio::net::TcpStream;
-use mio::{Events, Interest, Poll, Token};
+use bytes::Bytes;
+use futures_util::FutureExt as _;
+use futures_util::future::{BoxFuture, try_join_all};
+use http::header::{AUTHORIZATION, CONNECTION, CONTENT_LENGTH, HOST, USER_AGENT};
+use http::{HeaderMap, Method, Request, Response};
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
+use hyper::client::conn::{http1, http2};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
 
-use super::mix::Mix;
-use crate::http_stream::{HttpStream, Progress, content_length, field};
+use super::front::{Front, Way};
+use super::mix::{Asked, Mix};
 
-pub(super) const CONNECTIONS: usize = 32;
-/// Without any answer for this long the gateway has failed.
+/// Without its answer for this long the gateway has failed.
 const PATIENCE: Duration = Duration::from_mins(2);
 /// Of how many requests one is followed by somebody who leaves.
 const LEAVING: u64 = 1_000;
+const HOST_NAME: &str = "gateway.example";
 
 pub(super) struct Client {
-    gateway: SocketAddr,
+    way: Way,
     mix: Mix,
-    poll: Poll,
     connections: Vec<Connection>,
-    /// The request that is being written down.
-    text: String,
 }
 
-struct Connection {
-    http: HttpStream,
-    asked: Option<Asked>,
-}
-
-/// A request whose answer is awaited, and what has come of it.
-struct Asked {
-    number: u64,
-    status: u16,
-    /// The connection ends with this answer.
-    is_last: bool,
-    /// What was wrong with the head.
-    complaint: Option<String>,
+enum Connection {
+    Http1(http1::SendRequest<Full<Bytes>>),
+    Http2(http2::SendRequest<Full<Bytes>>),
 }
 
 impl Client {
-    pub(super) fn connect(gateway: SocketAddr, mix: Mix) -> io::Result<Self> {
-        let mut client = Self {
-            gateway,
+    pub(super) async fn connect(way: Way, mix: Mix) -> Result<Self, String> {
+        let (width, _) = way.front.width();
+        let connections = try_join_all((0..width).map(|_| Connection::open(&way))).await?;
+        Ok(Self {
+            way,
             mix,
-            poll: Poll::new()?,
-            connections: Vec::with_capacity(CONNECTIONS),
-            text: String::new(),
-        };
-        for index in 0..CONNECTIONS {
-            let connection = client.open(index)?;
-            client.connections.push(connection);
-        }
-        Ok(client)
-    }
-
-    /// Returns when all of them are answered as they must be.
-    pub(super) fn ask(&mut self, mut numbers: Range<u64>) -> Result<(), String> {
-        let mut open = 0;
-        for index in 0..CONNECTIONS {
-            open += self.next(index, &mut numbers)?;
-        }
-        let mut events = Events::with_capacity(CONNECTIONS);
-        while open > 0 {
-            match self.poll.poll(&mut events, Some(PATIENCE)) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                outcome => outcome.map_err(|error| format!("cannot wait: {error}"))?,
-            }
-            if events.is_empty() {
-                return Err(format!("no answer for {PATIENCE:?}, {open} are missing"));
-            }
-            for event in &events {
-                if self.work(event.token().0)? {
-                    open -= 1;
-                    open += self.next(event.token().0, &mut numbers)?;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn open(&self, index: usize) -> io::Result<Connection> {
-        let stream = Blocking::connect(self.gateway)?;
-        stream.set_nonblocking(true)?;
-        let mut stream = TcpStream::from_std(stream);
-        self.poll.registry().register(
-            &mut stream,
-            Token(index),
-            Interest::READABLE | Interest::WRITABLE,
-        )?;
-        Ok(Connection {
-            http: HttpStream::new(stream),
-            asked: None,
+            connections,
         })
     }
 
-    fn reopen(&mut self, index: usize) -> Result<(), String> {
-        self.connections[index] = self
-            .open(index)
-            .map_err(|error| format!("the gateway takes no connection: {error}"))?;
-        Ok(())
+    /// Returns when all of them are answered as they must be.
+    pub(super) async fn ask(&mut self, numbers: Range<u64>) -> Result<(), String> {
+        let (way, mix, numbers) = (&self.way, &self.mix, &Cell::new(numbers));
+        let asking = self.connections.iter_mut().map(|connection| async move {
+            while let Some(some) = next(numbers, way.front) {
+                ask_at_once(way, mix, connection, some).await?;
+            }
+            Ok::<(), String>(())
+        });
+        try_join_all(asking).await.map(|_| ())
+    }
+}
+
+/// As many as one connection takes.
+fn next(numbers: &Cell<Range<u64>>, front: Front) -> Option<Range<u64>> {
+    let all = numbers.take();
+    let (_, at_once) = front.width();
+    let until = (all.start + at_once).min(all.end);
+    let some = all.start..until;
+    numbers.set(until..all.end);
+    (!some.is_empty()).then_some(some)
+}
+
+async fn ask_at_once(
+    way: &Way,
+    mix: &Mix,
+    connection: &mut Connection,
+    numbers: Range<u64>,
+) -> Result<(), String> {
+    if !connection.is_ready().await {
+        *connection = Connection::open(way).await?;
+    }
+    let leaving = numbers
+        .clone()
+        .find(|number| number.is_multiple_of(LEAVING));
+    let answers = numbers.map(|number| {
+        let asked = mix.request(number);
+        let response = connection.send(&asked);
+        asked.until_answered(response)
+    });
+    let answers: Vec<_> = answers.collect();
+    let ends = try_join_all(answers).await?;
+    if let Some(number) = leaving {
+        leave(way, mix, connection, number).await?;
+    }
+    if ends.contains(&true) {
+        *connection = Connection::open(way).await?;
+    }
+    Ok(())
+}
+
+/// Half a beginning, or a request whose answer is not read to its end.
+async fn leave(
+    way: &Way,
+    mix: &Mix,
+    connection: &mut Connection,
+    number: u64,
+) -> Result<(), String> {
+    if !number.is_multiple_of(2 * LEAVING) {
+        let beginning: &[u8] = if way.front.is_secure() {
+            // A record of a handshake that would go on.
+            b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"
+        } else {
+            b"GET /api0/1.0.0/items HTTP/1.1\r\nHost: gateway.example\r\nAuthoriz"
+        };
+        let mut stream = TcpStream::connect(way.address).await.map_err(no_way_in)?;
+        return stream.write_all(beginning).await.map_err(no_way_in);
+    }
+    // A stream of HTTP/2 is left while its connection stays.
+    let head = match connection {
+        Connection::Http2(_) => connection.send(&mix.large()).await,
+        Connection::Http1(_) => Connection::open(way).await?.send(&mix.large()).await,
+    };
+    head.map(drop)
+        .map_err(|error| format!("the answer after request {number} has no head: {error}"))
+}
+
+fn no_way_in(error: impl Display) -> String {
+    format!("the gateway takes no connection: {error}")
+}
+
+impl Connection {
+    async fn open(way: &Way) -> Result<Self, String> {
+        let stream = TokioIo::new(way.connect().await.map_err(no_way_in)?);
+        if way.front == Front::Http2 {
+            let handshake = http2::handshake(TokioExecutor::new(), stream).await;
+            let (sender, connection) = handshake.map_err(no_way_in)?;
+            tokio::spawn(connection);
+            return Ok(Self::Http2(sender));
+        }
+        let (sender, connection) = http1::handshake(stream).await.map_err(no_way_in)?;
+        tokio::spawn(connection);
+        Ok(Self::Http1(sender))
     }
 
-    /// Sends the next request, if there is one; returns how many were sent.
-    fn next(&mut self, index: usize, numbers: &mut Range<u64>) -> Result<usize, String> {
-        let Some(number) = numbers.next() else {
-            return Ok(0);
-        };
-        self.text.clear();
-        let status = self.mix.request(number, &mut self.text);
-        let connection = &mut self.connections[index];
-        connection.asked = Some(Asked {
-            number,
-            status,
-            is_last: false,
-            complaint: None,
-        });
-        connection
-            .http
-            .send(&[self.text.as_bytes()])
-            .map_err(|error| format!("request {number} cannot be sent: {error}"))?;
-        if number.is_multiple_of(LEAVING) {
-            Blocking::connect(self.gateway)
-                .and_then(|mut stream| stream.write_all(self.mix.last_words(number).as_bytes()))
-                .map_err(|error| format!("the gateway takes no connection: {error}"))?;
+    async fn is_ready(&mut self) -> bool {
+        match self {
+            Self::Http1(sender) => sender.ready().await.is_ok(),
+            Self::Http2(sender) => sender.ready().await.is_ok(),
         }
-        Ok(1)
     }
 
-    /// Takes what has come; whether an answer is complete.
-    fn work(&mut self, index: usize) -> Result<bool, String> {
-        let connection = &mut self.connections[index];
-        let Some(mut asked) = connection.asked.take() else {
-            let rest = connection.http.receive(|_| 0, |_| ());
-            if !matches!(rest, Ok(Progress::Waiting)) {
-                self.reopen(index)?;
+    fn send(&mut self, asked: &Asked) -> BoxFuture<'static, hyper::Result<Response<Incoming>>> {
+        match self {
+            Self::Http1(sender) => {
+                let mut request = asked.to_request(&asked.path);
+                let headers = request.headers_mut();
+                headers.insert(HOST, http::HeaderValue::from_static(HOST_NAME));
+                if asked.is_last {
+                    headers.insert(CONNECTION, http::HeaderValue::from_static("close"));
+                }
+                sender.send_request(request).boxed()
             }
-            return Ok(false);
-        };
-        let mut is_whole = false;
-        let progress = connection.http.flush().and_then(|()| {
-            connection
-                .http
-                .receive(|head| asked.take_head(head), |_| is_whole = true)
-        });
-        if let Some(complaint) = asked.complaint {
-            return Err(complaint);
-        }
-        let is_open = matches!(progress, Ok(Progress::Waiting));
-        if is_whole {
-            if !is_open || asked.is_last {
-                self.reopen(index)?;
+            Self::Http2(sender) => {
+                let request = asked.to_request(&format!("https://{HOST_NAME}{}", asked.path));
+                sender.send_request(request).boxed()
             }
-            return Ok(true);
         }
-        if !is_open {
-            return Err(format!(
-                "request {} was not answered whole: its connection has ended",
-                asked.number
-            ));
-        }
-        connection.asked = Some(asked);
-        Ok(false)
     }
 }
 
 impl Asked {
-    /// Returns the length of the body.
-    fn take_head(&mut self, head: &[u8]) -> usize {
-        let length = content_length(head);
-        let expected = format!("HTTP/1.1 {} ", self.status);
-        if !head.starts_with(expected.as_bytes()) || length.is_none() {
-            self.complaint = Some(format!(
-                "request {}: {} was expected with a length, this came: {}",
-                self.number,
-                self.status,
-                String::from_utf8_lossy(head)
-            ));
+    fn to_request(&self, target: &str) -> Request<Full<Bytes>> {
+        let mut request = Request::new(Full::new(self.body.clone()));
+        if self.is_post {
+            *request.method_mut() = Method::POST;
         }
-        self.is_last =
-            field(head, "connection").is_some_and(|value| value.eq_ignore_ascii_case(b"close"));
-        length.unwrap_or_default()
+        *request.uri_mut() = target.parse().expect("the mix has no other targets");
+        let headers = request.headers_mut();
+        headers.insert(USER_AGENT, http::HeaderValue::from_static("soak"));
+        if let Some(credential) = &self.credential {
+            let value = credential.parse().expect("tokens are text");
+            headers.insert(AUTHORIZATION, value);
+        }
+        request
     }
+
+    /// Whether the connection ends with the answer.
+    async fn until_answered(
+        self,
+        response: BoxFuture<'static, hyper::Result<Response<Incoming>>>,
+    ) -> Result<bool, String> {
+        let number = self.number;
+        let answer = timeout(PATIENCE, async {
+            let (head, body) = response.await?.into_parts();
+            Ok::<_, hyper::Error>((head, body.collect().await?.to_bytes()))
+        });
+        let (head, body) = answer
+            .await
+            .map_err(|_| format!("request {number} was not answered for {PATIENCE:?}"))?
+            .map_err(|error| format!("request {number} was not answered whole: {error}"))?;
+        self.judge(head.status.as_u16(), &head.headers, body.len())
+            .map(|()| self.is_last || says_close(&head.headers))
+    }
+
+    fn judge(&self, status: u16, headers: &HeaderMap, length: usize) -> Result<(), String> {
+        let told = headers.get(CONTENT_LENGTH).and_then(|value| {
+            let told: usize = value.to_str().ok()?.parse().ok()?;
+            Some(told)
+        });
+        if status == self.status && told == Some(length) {
+            return Ok(());
+        }
+        Err(format!(
+            "request {}: {} was expected with its length, this came: {status}, {length} bytes, {headers:?}",
+            self.number, self.status
+        ))
+    }
+}
+
+fn says_close(headers: &HeaderMap) -> bool {
+    headers
+        .get(CONNECTION)
+        .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"close"))
 }
 
 #[cfg(test)]
@@ -193,20 +233,30 @@ mod tests {
     fn asked(status: u16) -> Asked {
         Asked {
             number: 1,
+            is_post: false,
+            path: "/".to_owned(),
+            credential: None,
+            body: Bytes::new(),
             status,
             is_last: false,
-            complaint: None,
         }
     }
 
     #[test]
-    fn another_status_than_the_expected_one_is_a_complaint() {
-        let head = b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\nConnection: close\r\n\r\n";
-        let mut good = asked(200);
-        assert_eq!(good.take_head(head), 3);
-        assert!(good.complaint.is_none() && good.is_last);
-        let mut bad = asked(401);
-        bad.take_head(head);
-        assert!(bad.complaint.is_some());
+    fn another_status_or_length_than_the_expected_one_is_a_complaint() {
+        let mut headers = HeaderMap::new();
+        assert!(asked(200).judge(200, &headers, 0).is_err());
+        headers.insert(CONTENT_LENGTH, 3.into());
+        assert!(asked(200).judge(200, &headers, 3).is_ok());
+        assert!(asked(200).judge(200, &headers, 2).is_err());
+        assert!(asked(401).judge(200, &headers, 3).is_err());
+    }
+
+    #[test]
+    fn the_last_of_the_numbers_are_taken_once() {
+        let numbers = Cell::new(0..10);
+        assert_eq!(next(&numbers, Front::Http2), Some(0..8));
+        assert_eq!(next(&numbers, Front::Http2), Some(8..10));
+        assert_eq!(next(&numbers, Front::Http2), None);
     }
 }
