@@ -16,6 +16,7 @@ use tokio::time::timeout;
 use crate::support::http::{Body, full};
 use crate::support::raw::{PATIENCE, RawUpstream, connect, head, read_head, read_to_end};
 use crate::support::signer::FIRST;
+use crate::support::websocket::{echoing, is_echoed, websocket};
 use crate::support::world::{World, test_config, token, until};
 
 /// Sends the first half of its answer, and the second when it is told.
@@ -210,37 +211,6 @@ async fn a_request_under_way_finishes_though_the_certificate_is_replaced() {
     halves.go_on.notify_one();
     stream.read_to_end(&mut answer).await.expect("the rest");
     assert!(answer.ends_with(b"first second"));
-}
-
-/// Switches to WebSocket and echoes.
-async fn echoing() -> RawUpstream {
-    RawUpstream::start(|mut stream, _| async move {
-        read_head(&mut stream).await;
-        let _ = stream
-            .write_all(b"HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\n\r\n")
-            .await;
-        let mut buffer = [0; 1_024];
-        while let Ok(read @ 1..) = stream.read(&mut buffer).await {
-            let _ = stream.write_all(&buffer[..read]).await;
-        }
-    })
-    .await
-}
-
-async fn websocket(world: &World) -> TcpStream {
-    let mut stream = connect(world.gateway.local_addr()).await;
-    let request = head("GET", "connection: upgrade\r\nupgrade: websocket\r\n");
-    stream.write_all(request.as_bytes()).await.expect("sent");
-    let head = read_head(&mut stream).await;
-    assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
-    stream
-}
-
-async fn is_echoed(stream: &mut TcpStream) {
-    stream.write_all(b"hello").await.expect("sent");
-    let mut echo = [0; 5];
-    stream.read_exact(&mut echo).await.expect("an echo");
-    assert_eq!(&echo, b"hello");
 }
 
 #[tokio::test]

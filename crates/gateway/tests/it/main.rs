@@ -24,4 +24,5 @@ mod support;
 mod token_refusal;
 mod tokens;
 mod tracing;
+mod tunneling;
 mod upstreams;

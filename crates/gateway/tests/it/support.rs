@@ -5,6 +5,7 @@ pub(crate) mod lines;
 pub(crate) mod prometheus;
 pub(crate) mod provider;
 pub(crate) mod raw;
+pub(crate) mod websocket;
 pub(crate) mod world;
 
 pub(crate) use code_table::{http, signer};
