@@ -39,6 +39,8 @@ enum Target {
     Headers,
     /// What proxies say of the client's address.
     ClientAddress,
+    /// What they say of its certificate.
+    ClientCertificate,
 }
 
 pub(crate) fn run(fuzz: &Fuzz) -> Result<(), String> {

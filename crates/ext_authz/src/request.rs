@@ -4,7 +4,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use bytes::Bytes;
-use gateway::DescribedRequest;
+use gateway::{DescribedRequest, escaped_certificate};
 use http::header::HOST;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
@@ -51,26 +51,9 @@ fn certificate(attributes: &AttributeContext) -> Result<Option<Bytes>, Incomplet
     if encoded.is_empty() {
         return Ok(None);
     }
-    percent_decoded(encoded)
-        .and_then(|text| pem::parse(text).ok())
-        .filter(|block| block.tag() == "CERTIFICATE")
-        .map(|block| Some(block.into_contents().into()))
+    escaped_certificate(encoded)
+        .map(|der| Some(der.into()))
         .ok_or(Incomplete("the client's certificate cannot be read"))
-}
-
-fn percent_decoded(text: &str) -> Option<Vec<u8>> {
-    let mut decoded = Vec::with_capacity(text.len());
-    let mut bytes = text.bytes();
-    while let Some(byte) = bytes.next() {
-        decoded.push(if byte == b'%' {
-            let high = char::from(bytes.next()?).to_digit(16)?;
-            let low = char::from(bytes.next()?).to_digit(16)?;
-            u8::try_from(high * 16 + low).ok()?
-        } else {
-            byte
-        });
-    }
-    Some(decoded)
 }
 
 fn client(attributes: &AttributeContext) -> Result<SocketAddr, Incomplete> {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use domain::cors::CorsPolicy;
+use http::header::HeaderName;
 use ipnet::IpNet;
 use url::Url;
 
@@ -202,6 +203,9 @@ pub struct TrustedProxies {
     /// Empty: nobody is trusted, the peer is the client.
     pub networks: Vec<IpNet>,
     pub header: ForwardedHeader,
+    /// In which header they hand on the client's TLS certificate (RFC 9440, or escaped PEM). From others it counts for
+    /// nothing; upstreams never see it. `None` looks at no header, and touches none.
+    pub certificate_header: Option<HeaderName>,
 }
 
 /// In which header trusted proxies name the client. One only: a proxy that writes the one passes on what a client

@@ -2,14 +2,14 @@
 
 use http::HeaderMap;
 
-use crate::certificate_binding::CertificateDigest;
+use crate::client_certificate::ClientCertificate;
 use crate::refusal::Reason;
 
-/// What a client shows: a token, and the certificate of its connection.
+/// What a client shows: a token, and perhaps a certificate.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Credential<'r> {
     pub(crate) token: &'r str,
-    pub(crate) certificate: Option<&'r CertificateDigest>,
+    pub(crate) certificate: &'r ClientCertificate<'r>,
 }
 
 /// The token of the request. `header` is the API's header name, lower case.

@@ -17,7 +17,8 @@ use http::{HeaderMap, Method};
 
 use crate::authenticate::authenticate;
 use crate::backend_token::{BackendTokens, PassedClaims};
-use crate::certificate_binding::{CertificateDigest, Confirmation};
+use crate::certificate_binding::Confirmation;
+use crate::client_certificate::ClientCertificate;
 use crate::config::IntrospectionConfig;
 use crate::cors::{Cors, is_preflight};
 use crate::credential::{Credential, bearer_token};
@@ -43,8 +44,7 @@ pub(crate) struct RequestParts<'r> {
     /// Without query.
     pub(crate) path: &'r str,
     pub(crate) headers: &'r HeaderMap,
-    /// Of the client's TLS connection, where it showed one.
-    pub(crate) certificate: Option<&'r CertificateDigest>,
+    pub(crate) certificate: &'r ClientCertificate<'r>,
     /// `None` only where nobody calls: for an explanation.
     pub(crate) client: Option<IpAddr>,
 }
@@ -243,7 +243,7 @@ pub(crate) fn authorize<T: Trace>(
     let identity = authenticate(credential.token, api, ground, trace)?;
     trace.saw(Fact::Identity(&identity));
     if identity.confirmation != Confirmation::None {
-        let met = identity.confirmation.is_met_by(credential.certificate);
+        let met = credential.certificate.meets(&identity.confirmation);
         pass(Check::Certificate, met, api, trace)?;
     }
     let key_manager = ground

@@ -16,6 +16,7 @@ use secrecy::ExposeSecret as _;
 
 use crate::access_log::AccessLog;
 use crate::backend_token::BackendTokens;
+use crate::client_certificate::ClientCertificate;
 use crate::config::GatewayConfig;
 use crate::cors::Cors;
 use crate::credential::Credential;
@@ -296,7 +297,7 @@ fn explained_decision(
             }
             let credential = Credential {
                 token,
-                certificate: None,
+                certificate: &ClientCertificate::default(),
             };
             authorize(&credential, api, None, ground, recorder).map(|_: Caller| ())
         }
@@ -317,7 +318,7 @@ fn explained_decision(
                 method: &method,
                 path,
                 headers: &headers,
-                certificate: None,
+                certificate: &ClientCertificate::default(),
                 client: None,
             };
             decide(&parts, ground, recorder).map(|_| ())

@@ -8,7 +8,7 @@ mod ground;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use domain::api::{Operation, Verb};
 use domain::mediation::Mediation;
 use domain::token_profile::SignatureAlgorithm;
@@ -16,6 +16,7 @@ use http::header::{CONNECTION, HeaderName, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, HeaderValue};
 use serde_json::Value;
 
+use crate::client_certificate;
 use crate::config::{ForwardedHeader, ForwardedPolicy, TrustedProxies};
 use crate::credential::bearer_token;
 use crate::introspection;
@@ -233,6 +234,7 @@ pub fn client_address(data: &[u8]) {
         let trusted = TrustedProxies {
             networks: vec!["10.0.0.0/8".parse().expect("a network")],
             header,
+            certificate_header: None,
         };
         let seen =
             |peer, headers: &HeaderMap| client_address::client_address(peer, headers, &trusted);
@@ -257,6 +259,36 @@ pub fn client_address(data: &[u8]) {
         with_end.append(name, joined.clone());
         if joined.to_str().is_ok() {
             assert_eq!(seen(TRUSTED_PEER, &with_end), STRANGER, "{joined:?}");
+        }
+    }
+}
+
+/// A header value of whatever bytes that is said to hold a certificate: read one way or not at all, and written again
+/// either way it is the same.
+pub fn client_certificate(data: &[u8]) {
+    let Ok(value) = HeaderValue::from_bytes(&data[..data.len().min(LONGEST)]) else {
+        return;
+    };
+    let Some(der) = client_certificate::certificate(&value) else {
+        return;
+    };
+    assert!(!der.is_empty() && der.len() <= value.len());
+    let sequence = format!(":{}:", STANDARD.encode(&der));
+    let hex = |digit: u8| char::from_digit(digit.into(), 16).expect("half a byte");
+    let block = pem::encode(&pem::Pem::new("CERTIFICATE", der.clone()));
+    let escaped: String = block
+        .bytes()
+        .flat_map(|byte| ['%', hex(byte >> 4), hex(byte & 15)])
+        .collect();
+    // The first word stands as it is, for whoever must tell the two apart.
+    let escaped =
+        escaped
+            .replacen(&"%2d".repeat(5), "-----", 1)
+            .replacen("%42%45%47%49%4e", "BEGIN", 1);
+    for written in [sequence, escaped] {
+        let again = HeaderValue::from_str(&written).expect("a header value");
+        if again.len() <= client_certificate::LONGEST {
+            assert_eq!(client_certificate::certificate(&again), Some(der.clone()));
         }
     }
 }

@@ -18,6 +18,7 @@ use tokio::sync::oneshot;
 use crate::access_log::AccessLog;
 use crate::backend_token::{BackendTokenError, BackendTokens};
 use crate::blocking_condition::BlockingConditions;
+use crate::client_certificate::ClientCertificate;
 use crate::config::{GatewayConfig, TlsIdentity, UpstreamTls};
 use crate::decide::RequestParts;
 use crate::engine::Engine;
@@ -199,7 +200,7 @@ impl Gateway {
             method,
             path,
             headers,
-            certificate: None,
+            certificate: &ClientCertificate::default(),
             client: Some(client),
         };
         self.engine.may_pass_now(&parts)

@@ -10,6 +10,7 @@ mod backend_token;
 mod blocking_condition;
 mod certificate_binding;
 mod claims;
+mod client_certificate;
 mod config;
 mod cors;
 mod credential;
@@ -49,6 +50,7 @@ mod verify;
 
 pub use access_log::{AccessLogMode, AccessLogPolicy};
 pub use backend_token::BackendTokenError;
+pub use client_certificate::{certificate_header, escaped_certificate};
 pub use config::{
     BackendTokenAlgorithm, BackendTokenConfig, BackendTokenEncoding, ClientCertificates,
     EndpointHealth, ForwardedHeader, ForwardedPolicy, GatewayConfig, IntrospectionConfig,

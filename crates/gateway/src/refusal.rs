@@ -105,6 +105,8 @@ reasons! {
     CertificateMissing = "certificate_missing" => INVALID_CREDENTIALS,
     /// The token is bound to another client certificate.
     CertificateOther = "certificate_other" => INVALID_CREDENTIALS,
+    /// The token is bound to a client certificate, and what the trusted proxy says of it cannot be read.
+    CertificateMalformed = "certificate_malformed" => INVALID_CREDENTIALS,
     /// The token demands a proof that is not known here.
     ConfirmationUnknown = "confirmation_unknown" => INVALID_CREDENTIALS,
     TokenRevoked = "token_revoked" => INVALID_CREDENTIALS,

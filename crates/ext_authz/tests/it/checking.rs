@@ -10,7 +10,9 @@ use ext_authz::message::{
     Address, AppendAction, AttributeContext, CheckRequest, CheckResponse, HeaderMap, HeaderOption,
     HeaderValue, HttpRequest, HttpResponse, OkResponse, Peer, Request, SocketAddress,
 };
+use gateway::TrustedProxies;
 
+use crate::certificate::Certificate;
 use crate::support::{NOW, Reply, Service};
 
 const CHECK: &str = "/envoy.service.auth.v3.Authorization/Check";
@@ -349,4 +351,65 @@ async fn without_a_snapshot_nothing_passes() {
     let service = Service::start_empty().await;
     let response = ask(&service, &authorized("/orders/1.0.0/open")).await;
     assert_eq!(refused(response).0, 404);
+}
+
+/// A check of a request with a token that is bound to `own`, from this address.
+fn bound(own: &Certificate, client: &str, seen: Option<&Certificate>, said: &str) -> CheckRequest {
+    let mut headers = vec![
+        line("authorization", &format!("Bearer {}", own.bound_token())),
+        line("client-cert-chain", "::"),
+    ];
+    if !said.is_empty() {
+        headers.push(line("client-cert", said));
+    }
+    let mut request = check("/orders/1.0.0/items", headers);
+    let attributes = request.attributes.as_mut().expect("attributes");
+    let source = attributes.source.as_mut().expect("a source");
+    let address = source.address.as_mut().expect("an address");
+    let socket = address.socket_address.as_mut().expect("a socket's");
+    client.clone_into(&mut socket.address);
+    source.certificate = seen.map_or_else(String::new, Certificate::escaped);
+    request
+}
+
+#[tokio::test]
+async fn a_certificate_that_envoy_saw_comes_before_one_that_a_trusted_proxy_hands_on() {
+    let service = Service::start_with(TrustedProxies {
+        networks: vec!["203.0.113.0/24".parse().expect("a network")],
+        certificate_header: gateway::certificate_header("Client-Cert"),
+        ..TrustedProxies::default()
+    })
+    .await;
+    let (own, other) = (Certificate::new(), Certificate::new());
+    let (proxy, stranger) = ("203.0.113.7", "198.51.100.7");
+    let (said, said_other) = (own.byte_sequence(), other.byte_sequence());
+    for (client, seen, said) in [
+        (proxy, None, said.as_str()),
+        (proxy, None, &own.escaped()),
+        (proxy, Some(&own), ""),
+        (proxy, Some(&own), &said_other),
+        (stranger, Some(&own), ""),
+        (stranger, Some(&own), &said_other),
+    ] {
+        let ok = passed(ask(&service, &bound(&own, client, seen, said)).await);
+        assert!(
+            ok.headers_to_remove
+                .contains(&"client-cert-chain".to_owned())
+        );
+        let is_removed = ok.headers_to_remove.contains(&"client-cert".to_owned());
+        assert_eq!(is_removed, !said.is_empty());
+    }
+    for (client, seen, said) in [
+        (proxy, None, ""),
+        (proxy, None, said_other.as_str()),
+        (proxy, None, "nonsense"),
+        (proxy, Some(&other), ""),
+        (proxy, Some(&other), &said),
+        (stranger, None, &said),
+        (stranger, Some(&other), &said),
+    ] {
+        let response = ask(&service, &bound(&own, client, seen, said)).await;
+        let (status, code, _) = refused(response);
+        assert_eq!((status, code.as_str()), (401, "900901"));
+    }
 }

@@ -12,7 +12,7 @@ use domain::{Clock, SecretString};
 use ext_authz::{Health, Serving};
 use gateway::{
     Gateway, GatewayConfig, GatewayDependencies, KeySetSource, KeySetSourceError,
-    TokenIntrospector, TokenIntrospectorError,
+    TokenIntrospector, TokenIntrospectorError, TrustedProxies,
 };
 use http::{Request, StatusCode};
 use http_body_util::{BodyExt as _, Full};
@@ -84,7 +84,12 @@ pub(crate) struct Service {
 impl Service {
     /// With the table's snapshot, and serving.
     pub(crate) async fn start() -> Self {
-        let service = Self::start_empty().await;
+        Self::start_with(TrustedProxies::default()).await
+    }
+
+    /// With the table's snapshot, and serving.
+    pub(crate) async fn start_with(trusted_proxies: TrustedProxies) -> Self {
+        let service = Self::begin(trusted_proxies).await;
         service
             .gateway
             .apply(service.surroundings.snapshot())
@@ -95,10 +100,15 @@ impl Service {
 
     /// Without a snapshot.
     pub(crate) async fn start_empty() -> Self {
+        Self::begin(TrustedProxies::default()).await
+    }
+
+    async fn begin(trusted_proxies: TrustedProxies) -> Self {
         let surroundings = Surroundings::start().await;
         let config = GatewayConfig {
             listen: "127.0.0.1:0".parse().expect("an address"),
             workers: Some(1),
+            trusted_proxies,
             ..GatewayConfig::default()
         };
         let dependencies = GatewayDependencies {

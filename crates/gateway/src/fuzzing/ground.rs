@@ -24,6 +24,7 @@ use jiff::Timestamp;
 use tokio::runtime::{Builder, Runtime};
 use url::Url;
 
+use crate::client_certificate::ClientCertificate;
 use crate::config::GatewayConfig;
 use crate::decide::RequestParts;
 use crate::engine::Engine;
@@ -49,7 +50,7 @@ pub(super) fn is_admitted(token: &[u8]) -> bool {
         method: &Method::GET,
         path: "/orders/1.0.0/items",
         headers: &headers,
-        certificate: None,
+        certificate: &ClientCertificate::default(),
         client: None,
     };
     let deciding = pin!(ENGINE.0.decide(&parts));

@@ -85,6 +85,11 @@ fn no_forwarded_line_makes_a_stranger_somebody_else() {
     runs("client_address", 1_000, client_address);
 }
 
+#[test]
+fn a_certificate_in_a_header_is_read_in_one_way() {
+    runs("client_certificate", 1_000, client_certificate);
+}
+
 /// Every bit of the text, and every bit of what the text says.
 #[test]
 fn a_token_with_any_bit_altered_is_refused() {

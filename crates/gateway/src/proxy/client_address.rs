@@ -115,6 +115,7 @@ mod tests {
                 .map(|network| network.parse().expect("a network"))
                 .collect(),
             header,
+            certificate_header: None,
         }
     }
 

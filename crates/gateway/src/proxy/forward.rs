@@ -24,6 +24,7 @@ use super::pool::{Lease, Need};
 use super::request_trace::RequestTrace;
 use super::{Worker, request_head, tunnel};
 use crate::backend_token::{BackendTokens, KEY_SET_PATH};
+use crate::client_certificate::{self, ClientCertificate};
 use crate::decide::{Admission, Preflight, RequestParts};
 use crate::engine::Turned;
 use crate::mediation;
@@ -66,11 +67,17 @@ pub(super) async fn handle(
     {
         return key_set(tokens, record);
     }
+    let certificate = ClientCertificate::of_request(
+        certificate.as_ref(),
+        record.peer.address.ip(),
+        request.headers(),
+        trusted,
+    );
     let parts = RequestParts {
         method: request.method(),
         path: request.uri().path(),
         headers: request.headers(),
-        certificate: certificate.as_ref(),
+        certificate: &certificate,
         client: Some(client),
     };
     let mut admission = match worker.engine.decide(&parts).await {
@@ -169,6 +176,7 @@ async fn forward(
         policy: forwarded_policy(config, record.peer.address.ip(), &mut head.headers),
         request_id: &record.request_id,
     };
+    client_certificate::remove(&config.trusted_proxies, &mut head.headers);
     let header = &admission.api.entry.authorization_header;
     let target = Target {
         path: &admission.rest_of_path,

@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use http::header::{
-    CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, FORWARDED, HOST, HeaderName, TE, TRANSFER_ENCODING,
-    UPGRADE,
+    CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, FORWARDED, HOST, HeaderName, ORIGIN, TE,
+    TRANSFER_ENCODING, UPGRADE,
 };
 use http::{HeaderMap, HeaderValue};
 
@@ -32,7 +32,7 @@ const NEVER_AN_OPTION: [HeaderName; 7] = [
 ];
 
 /// Must not be said after the body, where the checks are over (RFC 9110 section 6.5.1).
-const NEVER_A_TRAILER: [HeaderName; 16] = [
+const NEVER_A_TRAILER: [HeaderName; 18] = [
     HOST,
     CONTENT_LENGTH,
     TRANSFER_ENCODING,
@@ -49,6 +49,8 @@ const NEVER_A_TRAILER: [HeaderName; 16] = [
     X_FORWARDED_PROTO,
     FORWARDED,
     BACKEND_JWT,
+    CLIENT_CERT,
+    HeaderName::from_static("client-cert-chain"),
 ];
 
 /// What proxies say of the way a request came.
@@ -69,6 +71,16 @@ const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// The gateway's own word to upstreams about the caller: nobody else may say it.
 const BACKEND_JWT: HeaderName = HeaderName::from_static("x-jwt-assertion");
+
+/// RFC 9440.
+const CLIENT_CERT: HeaderName = HeaderName::from_static("client-cert");
+
+/// Whether HTTP, proxies or the gateway use this header for something else than a client's certificate.
+pub(crate) fn has_a_meaning(name: &HeaderName) -> bool {
+    let known = [&HOP_BY_HOP[..], &ABOUT_THE_WAY, &NEVER_A_TRAILER];
+    let is_known = known.iter().any(|names| names.contains(name));
+    (is_known || [X_REQUEST_ID, ORIGIN].contains(name)) && *name != CLIENT_CERT
+}
 
 /// Removes what concerns one connection only, and what `Connection` names.
 pub(crate) fn remove_hop_by_hop(headers: &mut HeaderMap) {

@@ -17,6 +17,7 @@ use super::forward::path_at;
 use super::headers::{Origin, X_REQUEST_ID, introduce};
 use super::request_head;
 use crate::certificate_binding::CertificateDigest;
+use crate::client_certificate::{self, ClientCertificate};
 use crate::decide::{Admission, RequestParts};
 use crate::engine::{Engine, Turned};
 use crate::mediation;
@@ -125,11 +126,17 @@ impl Judge {
             return told(Refusal::new(reason).response(), record);
         }
         let origin = request.headers.get(ORIGIN);
+        let certificate = ClientCertificate::of_description(
+            certificate.as_ref(),
+            request.client.ip(),
+            &request.headers,
+            trusted,
+        );
         let parts = RequestParts {
             method: &request.method,
             path,
             headers: &request.headers,
-            certificate: certificate.as_ref(),
+            certificate: &certificate,
             client: Some(client),
         };
         let admission = match self.engine.decide(&parts).await {
@@ -184,6 +191,7 @@ impl Judge {
             policy: forwarded_policy(&self.engine.config, request.client.ip(), &mut headers),
             request_id: &record.request_id,
         };
+        client_certificate::remove(&self.engine.config.trusted_proxies, &mut headers);
         let credential = &admission.api.entry.authorization_header;
         introduce(&mut headers, credential, origin);
         let mut response_headers = HeaderMap::new();

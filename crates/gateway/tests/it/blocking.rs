@@ -27,6 +27,7 @@ fn behind_a_proxy(header: ForwardedHeader) -> GatewayConfig {
         trusted_proxies: TrustedProxies {
             networks: vec!["127.0.0.0/8".parse().expect("a network")],
             header,
+            ..TrustedProxies::default()
         },
         ..test_config()
     }

@@ -73,10 +73,15 @@ fn every_reason_has_a_row() {
     let table = CodeTable::load();
     let known: BTreeSet<&str> = Reason::ALL
         .iter()
-        // The table speaks plain HTTP, without certificates (`certificate_binding` answers for it), and no request
-        // makes signing fail.
+        // The table speaks plain HTTP, without certificates (`certificate_binding` and `handed_on_certificate` answer
+        // for them), and no request makes signing fail.
         .filter(|reason| {
-            ![Reason::CertificateOther, Reason::BackendTokenUnavailable].contains(reason)
+            ![
+                Reason::CertificateOther,
+                Reason::CertificateMalformed,
+                Reason::BackendTokenUnavailable,
+            ]
+            .contains(reason)
         })
         .map(|reason| reason.as_str())
         .collect();

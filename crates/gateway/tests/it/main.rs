@@ -11,6 +11,7 @@ mod explaining;
 mod framing;
 mod generated;
 mod half_closing;
+mod handed_on_certificate;
 mod introspecting;
 mod key_manager_choice;
 mod key_sets;

@@ -113,6 +113,8 @@ pub(crate) struct Gateway {
     pub(crate) trusted_proxies: Vec<String>,
     /// The header in which they name it.
     pub(crate) client_address_header: ClientAddressHeader,
+    /// The header in which they hand on the client's TLS certificate; empty looks at none.
+    pub(crate) client_certificate_header: String,
     pub(crate) upstreams: Upstreams,
     pub(crate) backend_jwt: BackendJwt,
 }
@@ -294,6 +296,7 @@ impl Default for Gateway {
             key_sets: KeySets::default(),
             trusted_proxies: Vec::new(),
             client_address_header: ClientAddressHeader::XForwardedFor,
+            client_certificate_header: String::new(),
             upstreams: Upstreams::default(),
             backend_jwt: BackendJwt::default(),
         }

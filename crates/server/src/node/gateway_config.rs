@@ -139,12 +139,24 @@ pub(crate) fn trusted_proxies(settings: &GatewaySettings) -> Result<TrustedProxi
             format!("gateway.trusted_proxies: {network:?} is not a network such as 10.0.0.0/8")
         })
     });
+    let name = &settings.client_certificate_header;
+    let certificate_header = gateway::certificate_header(name);
+    if !name.is_empty() && certificate_header.is_none() {
+        return Err(format!(
+            "gateway.client_certificate_header: {name:?} is no header such as Client-Cert, or means something else"
+        ));
+    }
+    if !name.is_empty() && settings.trusted_proxies.is_empty() {
+        let reason = "counts from gateway.trusted_proxies only: name them";
+        return Err(format!("gateway.client_certificate_header: {reason}"));
+    }
     Ok(TrustedProxies {
         networks: networks.collect::<Result<_, _>>()?,
         header: match settings.client_address_header {
             ClientAddressHeader::XForwardedFor => ForwardedHeader::XForwardedFor,
             ClientAddressHeader::Forwarded => ForwardedHeader::Forwarded,
         },
+        certificate_header,
     })
 }
 
@@ -227,5 +239,39 @@ mod tests {
         );
         let error = access_log(&unusable).err().expect("no folder");
         assert!(error.contains("gateway.access_log_file"), "{error}");
+    }
+    #[test]
+    fn a_header_for_certificates_is_one_of_its_own_that_proxies_write() {
+        let read = |header, proxies| {
+            let config = config(&[
+                ("CLAVIGER_GATEWAY_CLIENT_CERTIFICATE_HEADER", header),
+                ("CLAVIGER_GATEWAY_TRUSTED_PROXIES", proxies),
+            ]);
+            trusted_proxies(&config.gateway)
+        };
+        let header = |name| {
+            let trusted = read(name, "10.0.0.0/8").expect("usable");
+            trusted.certificate_header.map(|name| name.to_string())
+        };
+        assert_eq!(header(""), None);
+        assert_eq!(header("Client-Cert").as_deref(), Some("client-cert"));
+        assert_eq!(header("X-Client-Cert").as_deref(), Some("x-client-cert"));
+        for (header, proxies) in [
+            ("Client-Cert", ""),
+            ("Client Cert", "10.0.0.0/8"),
+            ("Client-Cert:", "10.0.0.0/8"),
+            (":path", "10.0.0.0/8"),
+            ("Authorization", "10.0.0.0/8"),
+            ("X-Forwarded-For", "10.0.0.0/8"),
+            ("X-JWT-Assertion", "10.0.0.0/8"),
+            ("Host", "10.0.0.0/8"),
+            ("Client-Cert-Chain", "10.0.0.0/8"),
+        ] {
+            let error = read(header, proxies).expect_err(header);
+            assert!(
+                error.contains("gateway.client_certificate_header"),
+                "{error}"
+            );
+        }
     }
 }
