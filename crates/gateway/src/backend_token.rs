@@ -13,8 +13,8 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use domain::id::{ApiId, SubscriptionId};
 use domain::key_mapping::KeyType;
-use http::header::HeaderName;
-use http::{HeaderMap, HeaderValue};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName};
+use http::{HeaderMap, HeaderValue, Method, Response};
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 use serde_json::{Value, json};
@@ -31,7 +31,7 @@ pub(crate) use passed_claims::PassedClaims;
 pub(crate) use signing_key::SigningKey;
 
 /// Where upstreams find the keys.
-pub(crate) const KEY_SET_PATH: &str = "/jwks";
+const KEY_SET_PATH: &str = "/jwks";
 
 /// What an entry costs beside its text: key, pointers, the cache's own books.
 const ENTRY_OVERHEAD: usize = 256;
@@ -78,6 +78,11 @@ pub enum BackendTokenError {
     Header,
 }
 
+/// Whether a request asks for what [`BackendTokens::key_set`] answers.
+pub(crate) fn asks_for_key_set(method: &Method, path: &str) -> bool {
+    path == KEY_SET_PATH && matches!(*method, Method::GET | Method::HEAD)
+}
+
 impl BackendTokens {
     pub(crate) fn new(config: &BackendTokenConfig) -> Result<Self, BackendTokenError> {
         let key = SigningKey::read(&config.key, config.algorithm).ok_or(BackendTokenError::Key)?;
@@ -100,8 +105,20 @@ impl BackendTokens {
     }
 
     /// The JWK set (RFC 7517 section 5) that upstreams verify with.
-    pub(crate) fn key_set(&self) -> Bytes {
-        self.key_set.clone()
+    pub(crate) fn key_set(&self) -> Response<Bytes> {
+        let mut answer = Response::new(self.key_set.clone());
+        let lines = answer.headers_mut();
+        lines.insert(
+            CONTENT_TYPE,
+            HeaderValue::from_static("application/jwk-set+json"),
+        );
+        lines.insert(CACHE_CONTROL, HeaderValue::from_static("max-age=300"));
+        answer
+    }
+
+    /// Carries the assertion, whatever a client says in it.
+    pub(crate) fn header(&self) -> &HeaderName {
+        &self.header
     }
 
     /// What of a verified token's claims is passed on.

@@ -4,6 +4,7 @@
 //! [`forward`]'s.
 
 mod access_log;
+mod admitted_headers;
 mod body;
 mod candidates;
 pub(crate) mod client_address;

@@ -10,7 +10,7 @@ use ext_authz::message::{
     Address, AppendAction, AttributeContext, CheckRequest, CheckResponse, HeaderMap, HeaderOption,
     HeaderValue, HttpRequest, HttpResponse, OkResponse, Peer, Request, SocketAddress,
 };
-use gateway::TrustedProxies;
+use gateway::{GatewayConfig, TrustedProxies};
 
 use crate::certificate::Certificate;
 use crate::support::{NOW, Reply, Service};
@@ -28,7 +28,7 @@ fn token() -> String {
     table.token.edited(&table.rows[0].token, NOW)
 }
 
-fn line(key: &str, value: &str) -> HeaderValue {
+pub(crate) fn line(key: &str, value: &str) -> HeaderValue {
     HeaderValue {
         key: key.to_owned(),
         value: String::new(),
@@ -36,7 +36,7 @@ fn line(key: &str, value: &str) -> HeaderValue {
     }
 }
 
-fn check(path: &str, headers: Vec<HeaderValue>) -> CheckRequest {
+pub(crate) fn check(path: &str, headers: Vec<HeaderValue>) -> CheckRequest {
     CheckRequest {
         attributes: Some(AttributeContext {
             source: Some(Peer {
@@ -62,12 +62,17 @@ fn check(path: &str, headers: Vec<HeaderValue>) -> CheckRequest {
     }
 }
 
-fn authorized(path: &str) -> CheckRequest {
-    check(
+pub(crate) fn authorized(path: &str, others: Vec<HeaderValue>) -> CheckRequest {
+    let mut lines = others;
+    lines.push(line("authorization", &format!("Bearer {}", token())));
+    check(path, lines)
+}
+
+fn suspect(path: &str) -> CheckRequest {
+    authorized(
         path,
         vec![
             line(":method", "GET"),
-            line("authorization", &format!("Bearer {}", token())),
             line("x-forwarded-for", "6.6.6.6"),
             line("x-jwt-assertion", "forged"),
             line("x-claviger-upstream", "evil.example:80"),
@@ -76,17 +81,25 @@ fn authorized(path: &str) -> CheckRequest {
     )
 }
 
-async fn ask(service: &Service, check: &CheckRequest) -> CheckResponse {
+pub(crate) async fn ask(service: &Service, check: &CheckRequest) -> CheckResponse {
     let mut reply: Reply<CheckResponse> = service.ask(CHECK, check).await;
     assert_eq!(reply.status, OK);
     reply.messages.pop().expect("a message")
 }
 
-fn passed(response: CheckResponse) -> OkResponse {
+pub(crate) fn passed(response: CheckResponse) -> OkResponse {
     match response.http_response {
         Some(HttpResponse::Ok(ok)) if response.status.is_some_and(|status| status.code == OK) => ok,
         other => panic!("{other:?}"),
     }
+}
+
+/// Status and body of what nothing goes upstream for.
+pub(crate) fn answered(response: CheckResponse) -> (i32, String) {
+    let Some(HttpResponse::Denied(denied)) = response.http_response else {
+        panic!("no answer");
+    };
+    (denied.status.expect("a status").code, denied.body)
 }
 
 /// Status, code of the body, and headers by name.
@@ -103,7 +116,7 @@ fn refused(response: CheckResponse) -> (i32, String, HashMap<String, String>) {
     )
 }
 
-fn by_name(options: &[HeaderOption]) -> HashMap<String, String> {
+pub(crate) fn by_name(options: &[HeaderOption]) -> HashMap<String, String> {
     options
         .iter()
         .map(|option| {
@@ -117,7 +130,7 @@ fn by_name(options: &[HeaderOption]) -> HashMap<String, String> {
 #[tokio::test]
 async fn what_passes_is_told_what_the_upstream_may_see() {
     let service = Service::start().await;
-    let response = ask(&service, &authorized("/orders/1.0.0/items?x=%2F1")).await;
+    let response = ask(&service, &suspect("/orders/1.0.0/items?x=%2F1")).await;
     let metadata = response.dynamic_metadata.clone().expect("metadata").fields;
     assert_eq!(metadata["api"].text.as_deref(), Some("orders"));
     assert_eq!(metadata["key_manager"].text.as_deref(), Some("AzureAD"));
@@ -158,7 +171,7 @@ async fn a_refusal_is_the_built_in_proxys_to_the_header() {
 #[tokio::test]
 async fn headers_that_come_joined_are_read_too() {
     let service = Service::start().await;
-    let mut request = authorized("/orders/1.0.0/items");
+    let mut request = suspect("/orders/1.0.0/items");
     let http = http_of(&mut request);
     http.header_map = None;
     http.headers = HashMap::from([
@@ -234,7 +247,7 @@ async fn a_description_that_lacks_something_is_no_admission() {
         },
     ];
     let mut without = |edit: &dyn Fn(&mut AttributeContext)| {
-        let mut request = authorized("/orders/1.0.0/open");
+        let mut request = suspect("/orders/1.0.0/open");
         edit(request.attributes.as_mut().expect("attributes"));
         incomplete.push(request);
     };
@@ -259,7 +272,7 @@ async fn a_description_that_lacks_something_is_no_admission() {
         });
     }
     let mut without = |edit: &dyn Fn(&mut HttpRequest)| {
-        let mut request = authorized("/orders/1.0.0/open");
+        let mut request = suspect("/orders/1.0.0/open");
         edit(http_of(&mut request));
         incomplete.push(request);
     };
@@ -284,7 +297,7 @@ async fn a_description_that_lacks_something_is_no_admission() {
         assert!(reply.messages.is_empty());
     }
     // The rest of it was sound.
-    passed(ask(&service, &authorized("/orders/1.0.0/open")).await);
+    passed(ask(&service, &suspect("/orders/1.0.0/open")).await);
 }
 
 #[tokio::test]
@@ -307,7 +320,7 @@ async fn headers_without_end_are_no_admission() {
     let many = (0..300).map(|_| line("a", "")).collect();
     let reply: Reply<CheckResponse> = service.ask(CHECK, &check("/orders/1.0.0/open", many)).await;
     assert_eq!(reply.status, INVALID_ARGUMENT);
-    passed(ask(&service, &authorized("/orders/1.0.0/items")).await);
+    passed(ask(&service, &suspect("/orders/1.0.0/items")).await);
 }
 
 #[tokio::test]
@@ -325,7 +338,7 @@ async fn a_deadline_that_has_passed_is_no_admission() {
         }
     }
     service.gateway.apply(snapshot).expect("a whole snapshot");
-    let message = authorized("/orders/1.0.0/items").encode_to_vec();
+    let message = suspect("/orders/1.0.0/items").encode_to_vec();
     let reply: Reply<CheckResponse> = service
         .call(CHECK, message, &[("grpc-timeout", "5m")])
         .await;
@@ -349,7 +362,7 @@ async fn methods_that_do_not_exist_are_unimplemented() {
 #[tokio::test]
 async fn without_a_snapshot_nothing_passes() {
     let service = Service::start_empty().await;
-    let response = ask(&service, &authorized("/orders/1.0.0/open")).await;
+    let response = ask(&service, &suspect("/orders/1.0.0/open")).await;
     assert_eq!(refused(response).0, 404);
 }
 
@@ -374,10 +387,14 @@ fn bound(own: &Certificate, client: &str, seen: Option<&Certificate>, said: &str
 
 #[tokio::test]
 async fn a_certificate_that_envoy_saw_comes_before_one_that_a_trusted_proxy_hands_on() {
-    let service = Service::start_with(TrustedProxies {
+    let trusted_proxies = TrustedProxies {
         networks: vec!["203.0.113.0/24".parse().expect("a network")],
         certificate_header: gateway::certificate_header("Client-Cert"),
         ..TrustedProxies::default()
+    };
+    let service = Service::start_with(GatewayConfig {
+        trusted_proxies,
+        ..GatewayConfig::default()
     })
     .await;
     let (own, other) = (Certificate::new(), Certificate::new());

@@ -12,7 +12,7 @@ use domain::{Clock, SecretString};
 use ext_authz::{Health, Serving};
 use gateway::{
     Gateway, GatewayConfig, GatewayDependencies, KeySetSource, KeySetSourceError,
-    TokenIntrospector, TokenIntrospectorError, TrustedProxies,
+    TokenIntrospector, TokenIntrospectorError,
 };
 use http::{Request, StatusCode};
 use http_body_util::{BodyExt as _, Full};
@@ -84,32 +84,29 @@ pub(crate) struct Service {
 impl Service {
     /// With the table's snapshot, and serving.
     pub(crate) async fn start() -> Self {
-        Self::start_with(TrustedProxies::default()).await
-    }
-
-    /// With the table's snapshot, and serving.
-    pub(crate) async fn start_with(trusted_proxies: TrustedProxies) -> Self {
-        let service = Self::begin(trusted_proxies).await;
-        service
-            .gateway
-            .apply(service.surroundings.snapshot())
-            .expect("a whole snapshot");
-        service.health.set(Serving::Yes);
-        service
+        Self::start_with(GatewayConfig::default()).await
     }
 
     /// Without a snapshot.
     pub(crate) async fn start_empty() -> Self {
-        Self::begin(TrustedProxies::default()).await
+        Self::start_empty_with(GatewayConfig::default()).await
     }
 
-    async fn begin(trusted_proxies: TrustedProxies) -> Self {
+    /// With the table's snapshot, and serving.
+    pub(crate) async fn start_with(config: GatewayConfig) -> Self {
+        let service = Self::start_empty_with(config).await;
+        let snapshot = service.surroundings.snapshot();
+        service.gateway.apply(snapshot).expect("a whole snapshot");
+        service.health.set(Serving::Yes);
+        service
+    }
+
+    async fn start_empty_with(config: GatewayConfig) -> Self {
         let surroundings = Surroundings::start().await;
         let config = GatewayConfig {
             listen: "127.0.0.1:0".parse().expect("an address"),
             workers: Some(1),
-            trusted_proxies,
-            ..GatewayConfig::default()
+            ..config
         };
         let dependencies = GatewayDependencies {
             clock: Arc::new(FixedClock),

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use bytes::{Buf as _, Bytes};
 use domain::Clock;
+use http::HeaderName;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use tokio::time::{Instant, Sleep, sleep_until};
 
@@ -76,6 +77,7 @@ pub(crate) struct RequestBody {
     silence: Silence,
     progress: Rc<BodyProgress>,
     count: Option<Rc<ByteCount>>,
+    forbidden_trailers: Vec<HeaderName>,
 }
 
 /// The answer's body on its way down.
@@ -121,8 +123,14 @@ impl RequestBody {
             silence: Silence::new(longest_silence, ends),
             progress: Rc::clone(&progress),
             count,
+            forbidden_trailers: Vec::new(),
         };
         (body, progress)
+    }
+
+    /// Besides those that nobody may say after the body.
+    pub(super) fn forbid_trailer(&mut self, name: HeaderName) {
+        self.forbidden_trailers.push(name);
     }
 
     /// For a request without a body that is sent again.
@@ -133,6 +141,7 @@ impl RequestBody {
             silence: Silence::new(Duration::ZERO, Instant::now()),
             progress: Rc::clone(progress),
             count: None,
+            forbidden_trailers: Vec::new(),
         }
     }
 }
@@ -167,6 +176,9 @@ impl Body for RequestBody {
             Some(Ok(mut frame)) => {
                 if let Some(trailers) = frame.trailers_mut() {
                     clean_trailers(trailers);
+                    for name in &this.forbidden_trailers {
+                        trailers.remove(name);
+                    }
                 }
                 frame
             }

@@ -5,9 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{
-    CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, ORIGIN, UPGRADE,
-};
+use http::header::{CONNECTION, CONTENT_LENGTH, HOST, ORIGIN, UPGRADE};
 use http::uri::{PathAndQuery, Scheme};
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
 use hyper::body::{Body as _, Incoming};
@@ -15,6 +13,7 @@ use hyper::upgrade::OnUpgrade;
 use tokio::time::{Instant, sleep_until};
 
 use super::access_log::AccessRecord;
+use super::admitted_headers::{self, make_readable};
 use super::body::{BodyProgress, ByteCount, RequestBody, ResponseBody};
 use super::candidates::Candidates;
 use super::client_address::{client_address, forwarded_policy};
@@ -23,8 +22,8 @@ use super::headers::{Origin, X_REQUEST_ID, asks_for_websocket, for_upstream, rem
 use super::pool::{Lease, Need};
 use super::request_trace::RequestTrace;
 use super::{Worker, request_head, tunnel};
-use crate::backend_token::{BackendTokens, KEY_SET_PATH};
-use crate::client_certificate::{self, ClientCertificate};
+use crate::backend_token::{BackendTokens, asks_for_key_set};
+use crate::client_certificate::ClientCertificate;
 use crate::decide::{Admission, Preflight, RequestParts};
 use crate::engine::Turned;
 use crate::mediation;
@@ -62,8 +61,7 @@ pub(super) async fn handle(
         return refuse_for_good(reason, record, request.version());
     }
     if let Some(tokens) = &worker.engine.backend_tokens
-        && request.uri().path() == KEY_SET_PATH
-        && matches!(*request.method(), Method::GET | Method::HEAD)
+        && asks_for_key_set(request.method(), request.uri().path())
     {
         return key_set(tokens, record);
     }
@@ -170,13 +168,18 @@ async fn forward(
         ends,
         count,
     );
+    if let Some(tokens) = &worker.engine.backend_tokens {
+        body.forbid_trailer(tokens.header().clone());
+    }
+    if let Some(name) = &config.trusted_proxies.certificate_header {
+        body.forbid_trailer(name.clone());
+    }
     let origin = Origin {
         peer: &record.peer,
         host,
         policy: forwarded_policy(config, record.peer.address.ip(), &mut head.headers),
         request_id: &record.request_id,
     };
-    client_certificate::remove(&config.trusted_proxies, &mut head.headers);
     let header = &admission.api.entry.authorization_header;
     let target = Target {
         path: &admission.rest_of_path,
@@ -184,15 +187,8 @@ async fn forward(
         wants_trailers: for_upstream(&mut head.headers, header, origin),
         is_websocket: client.is_some(),
     };
-    if let Some(edits) = &admission.edits {
-        mediation::apply(&edits.request, &mut head.headers);
-    }
+    admitted_headers::tell_upstream(&worker.engine, admission, &mut head.headers)?;
     record.trace.write(&mut head.headers);
-    // After the edits: nobody else speaks for the gateway.
-    if let Some(tokens) = &worker.engine.backend_tokens {
-        let now = worker.engine.clock.now().as_second();
-        tokens.write(admission, now, &mut head.headers)?;
-    }
 
     let mut candidates = Candidates::new(worker, admission, ends, target.need());
     let (mut upstream, mut lease) = candidates.connection().await?;
@@ -394,16 +390,13 @@ fn is_refusal(error: &hyper::Error) -> bool {
         })
 }
 
-/// Readable for the page that asked, where the policy says so.
 fn readable(
     worker: &Worker,
     api: Option<&Api>,
     origin: Option<&HeaderValue>,
     mut response: Response<ResponseBody>,
 ) -> Response<ResponseBody> {
-    if let Some(policy) = worker.engine.cors(api) {
-        policy.decorate(origin, response.headers_mut());
-    }
+    make_readable(&worker.engine, api, origin, response.headers_mut());
     response
 }
 
@@ -437,16 +430,10 @@ fn refuse_for_good(
 
 /// The keys of backend tokens, for whoever wants to verify one.
 fn key_set(tokens: &BackendTokens, mut record: Box<AccessRecord>) -> Response<ResponseBody> {
-    let body = tokens.key_set();
-    let mut head = Response::new(()).into_parts().0;
-    let lines = &mut head.headers;
-    lines.insert(
-        CONTENT_TYPE,
-        HeaderValue::from_static("application/jwk-set+json"),
-    );
-    lines.insert(CACHE_CONTROL, HeaderValue::from_static("max-age=300"));
+    let (mut head, body) = tokens.key_set().into_parts();
     if record.method == Method::HEAD {
-        lines.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
+        head.headers
+            .insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
     }
     record.answered(head.status);
     Response::from_parts(head, ResponseBody::Own(Some(body), record))

@@ -11,19 +11,20 @@ use http::header::{HOST, ORIGIN};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 
 use super::access_log::{AccessRecord, RequestIds};
+use super::admitted_headers::{self, make_readable};
 use super::client_address::{client_address, forwarded_policy};
 use super::connection::Peer;
 use super::forward::path_at;
 use super::headers::{Origin, X_REQUEST_ID, introduce};
 use super::request_head;
+use crate::backend_token::asks_for_key_set;
 use crate::certificate_binding::CertificateDigest;
-use crate::client_certificate::{self, ClientCertificate};
+use crate::client_certificate::ClientCertificate;
 use crate::decide::{Admission, RequestParts};
 use crate::engine::{Engine, Turned};
 use crate::mediation;
 use crate::origin::OriginProtocol;
 use crate::refusal::{Reason, Refusal};
-use crate::snapshot::Api;
 use crate::upstream::Upstream;
 
 /// Beyond the numbers of the workers, so that no two request identifiers are the same.
@@ -125,6 +126,11 @@ impl Judge {
             record.reason = Some(reason);
             return told(Refusal::new(reason).response(), record);
         }
+        if let Some(tokens) = &self.engine.backend_tokens
+            && asks_for_key_set(&request.method, path)
+        {
+            return told(tokens.key_set(), record);
+        }
         let origin = request.headers.get(ORIGIN);
         let certificate = ClientCertificate::of_description(
             certificate.as_ref(),
@@ -191,15 +197,15 @@ impl Judge {
             policy: forwarded_policy(&self.engine.config, request.client.ip(), &mut headers),
             request_id: &record.request_id,
         };
-        client_certificate::remove(&self.engine.config.trusted_proxies, &mut headers);
         let credential = &admission.api.entry.authorization_header;
         introduce(&mut headers, credential, origin);
         let mut response_headers = HeaderMap::new();
+        admitted_headers::tell_upstream(&self.engine, admission, &mut headers)?;
         if let Some(edits) = &admission.edits {
-            mediation::apply(&edits.request, &mut headers);
             mediation::apply(&edits.response, &mut response_headers);
         }
-        self.make_readable(
+        make_readable(
+            &self.engine,
             Some(&admission.api),
             request.headers.get(ORIGIN),
             &mut response_headers,
@@ -231,19 +237,8 @@ impl Judge {
         record: AccessRecord,
     ) -> Verdict {
         let api = record.api.clone();
-        self.make_readable(api.as_deref(), origin, answer.headers_mut());
+        make_readable(&self.engine, api.as_deref(), origin, answer.headers_mut());
         told(answer, record)
-    }
-
-    fn make_readable(
-        &self,
-        api: Option<&Api>,
-        origin: Option<&HeaderValue>,
-        headers: &mut HeaderMap,
-    ) {
-        if let Some(policy) = self.engine.cors(api) {
-            policy.decorate(origin, headers);
-        }
     }
 }
 

@@ -41,7 +41,7 @@ fn p256_key() -> String {
     pem_of(pair.to_pkcs8v1().expect("PKCS #8").as_ref())
 }
 
-fn backend_tokens() -> BackendTokenConfig {
+pub(crate) fn backend_tokens() -> BackendTokenConfig {
     BackendTokenConfig {
         header: "X-JWT-Assertion".to_owned(),
         dialect: DIALECT.to_owned(),

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{future, stream};
-use gateway::{GatewayConfig, TlsIdentity, UpstreamTls};
+use gateway::{BackendTokenConfig, GatewayConfig, TlsIdentity, UpstreamTls};
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Version};
 use http_body_util::{BodyExt as _, StreamBody};
 use hyper::body::{Frame, Incoming};
@@ -24,6 +24,7 @@ use tokio::sync::Notify;
 use tokio_rustls::TlsAcceptor;
 use url::Url;
 
+use crate::backend_tokens::backend_tokens;
 use crate::support::http::{full, serve};
 use crate::support::raw::{RawUpstream, connect, head, read_head, read_to_end};
 use crate::support::signer::FIRST;
@@ -402,7 +403,7 @@ async fn grpc_passes_with_its_trailers_both_ways() {
             let sent = body.trailers().cloned().unwrap_or_default();
             let mut trailers = HeaderMap::new();
             trailers.insert("grpc-status", HeaderValue::from_static("0"));
-            for name in ["x-checksum", "authorization", "x-forwarded-for"] {
+            for name in ["x-checksum", "authorization", "x-forwarded-for", "x-caller"] {
                 if let Some(value) = sent.get(name) {
                     trailers.insert(name, value.clone());
                 }
@@ -427,7 +428,12 @@ async fn grpc_passes_with_its_trailers_both_ways() {
             .await;
     })
     .await;
-    let world = world(speaking_http2(&upstream), vec![upstream.url()]).await;
+    let mut config = speaking_http2(&upstream);
+    config.backend_tokens = Some(BackendTokenConfig {
+        header: "X-Caller".to_owned(),
+        ..backend_tokens()
+    });
+    let world = world(config, vec![upstream.url()]).await;
     let stream = connect(world.gateway.local_addr()).await;
     let (mut sender, connection) =
         hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
@@ -439,6 +445,7 @@ async fn grpc_passes_with_its_trailers_both_ways() {
     // What the checks did not see may not be said after them.
     trailers.insert("authorization", HeaderValue::from_static("Bearer forged"));
     trailers.insert("x-forwarded-for", HeaderValue::from_static("6.6.6.6"));
+    trailers.insert("x-caller", HeaderValue::from_static("forged"));
     let frames = [
         Frame::data(Bytes::from_static(b"\0\0\0\0\x02hi")),
         Frame::trailers(trailers),
