@@ -33,7 +33,7 @@ const BYTE_SEQUENCE: GeneralPurpose = GeneralPurpose::new(
 );
 
 /// Where to look for the certificate of a request's client.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Default)]
 pub(crate) struct ClientCertificate<'r> {
     /// Of the client's TLS connection.
     connection: Option<&'r CertificateDigest>,
@@ -42,7 +42,7 @@ pub(crate) struct ClientCertificate<'r> {
 }
 
 /// What may have been said, if it was a trusted proxy that said it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 struct Said<'r> {
     peer: IpAddr,
     trusted: &'r TrustedProxies,

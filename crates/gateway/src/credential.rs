@@ -6,7 +6,7 @@ use crate::client_certificate::ClientCertificate;
 use crate::refusal::Reason;
 
 /// What a client shows: a token, and perhaps a certificate.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub(crate) struct Credential<'r> {
     pub(crate) token: &'r str,
     pub(crate) certificate: &'r ClientCertificate<'r>,

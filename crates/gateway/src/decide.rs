@@ -38,7 +38,7 @@ use crate::token_cache::TokenCache;
 use crate::trace::{Check, Fact, Trace};
 
 /// What of a request is decided on.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub(crate) struct RequestParts<'r> {
     pub(crate) method: &'r Method,
     /// Without query.

@@ -3,6 +3,7 @@
 //! The same `decide`, the same answers, access log, figures and limits as the built-in proxy's. How a description
 //! comes here is its bearer's business (`ext_authz` for Envoy).
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -31,7 +32,7 @@ use crate::upstream::Upstream;
 const OWN_NUMBER: usize = 1_000;
 
 /// A request as the other proxy received it.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct DescribedRequest {
     pub method: Method,
     /// Path and query as the client wrote them.
@@ -43,6 +44,17 @@ pub struct DescribedRequest {
     pub is_tls: bool,
     /// DER of the certificate that the client showed the other proxy, whose key it holds.
     pub client_certificate: Option<Bytes>,
+}
+
+/// Without what may hold a credential: query and headers.
+impl fmt::Debug for DescribedRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DescribedRequest")
+            .field("method", &self.method)
+            .field("client", &self.client)
+            .field("is_tls", &self.is_tls)
+            .finish_non_exhaustive()
+    }
 }
 
 /// What to do with it.
@@ -278,4 +290,24 @@ fn missing(before: &HeaderMap, after: &HeaderMap) -> Vec<HeaderName> {
         .filter(|name| !after.contains_key(*name))
         .cloned()
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_described_request_does_not_print_its_credential() {
+        let headers = [(http::header::AUTHORIZATION, "Bearer secret")];
+        let headers = headers.map(|(name, value)| (name, HeaderValue::from_static(value)));
+        let request = DescribedRequest {
+            method: Method::GET,
+            target: "/orders?access_token=secret".to_owned(),
+            headers: headers.into_iter().collect(),
+            client: SocketAddr::from(([127, 0, 0, 1], 1)),
+            is_tls: true,
+            client_certificate: None,
+        };
+        assert!(!format!("{request:?}").contains("secret"));
+    }
 }
