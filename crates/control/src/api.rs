@@ -11,8 +11,8 @@ mod rules;
 mod visible;
 
 use domain::api::{
-    Api, ApiEndpoints, ApiSettings, KeyManagerSelection, LifecycleState, MaxTps, Visibility,
-    validate_definition,
+    Api, ApiEndpoints, ApiScope, ApiSettings, KeyManagerSelection, LifecycleState, MaxTps,
+    Operation, Visibility, validate_definition,
 };
 use domain::cors::CorsPolicy;
 use domain::id::ApiId;
@@ -110,6 +110,10 @@ pub struct ImportApi {
     pub visibility: Option<Visibility>,
     pub cors: Option<CorsPolicy>,
     pub mediation: Option<Mediation>,
+    /// What the document has no word for, of operations that it has.
+    pub operations: Vec<Operation>,
+    /// Beside the document's; one of the same name says who may obtain the scope.
+    pub scopes: Vec<ApiScope>,
 }
 
 /// The use-cases of APIs.

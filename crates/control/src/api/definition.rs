@@ -1,6 +1,6 @@
 //! From a document to an API's settings and back.
 
-use domain::api::{ApiSettings, KeyManagerSelection, Operation, validate_definition};
+use domain::api::{ApiScope, ApiSettings, KeyManagerSelection, Operation, validate_definition};
 use domain::{FieldError, Invalid};
 
 use super::ImportApi;
@@ -12,6 +12,8 @@ const DEFAULT_PLAN: &str = "Unlimited";
 /// What an import makes of a document and of what the publisher says beside it.
 pub(super) fn import(definition: &str, overrides: ImportApi) -> Result<ApiSettings, Invalid> {
     let report = read(definition)?;
+    let operations = with_what_is_said(report.operations, overrides.operations)?;
+    let scopes = with_bindings(report.scopes, overrides.scopes);
     let name = overrides.name.unwrap_or(report.name);
     Ok(ApiSettings {
         context: with_slash(overrides.context.unwrap_or(report.context)),
@@ -19,8 +21,8 @@ pub(super) fn import(definition: &str, overrides: ImportApi) -> Result<ApiSettin
         description: overrides.description.unwrap_or(report.description),
         is_default_version: overrides.is_default_version.unwrap_or_default(),
         endpoints: overrides.endpoints.unwrap_or(report.endpoints),
-        operations: report.operations,
-        scopes: report.scopes,
+        operations,
+        scopes,
         key_managers: overrides.key_managers.unwrap_or_default(),
         audiences: overrides.audiences.unwrap_or_default(),
         authorization_header: overrides.authorization_header.unwrap_or_default(),
@@ -34,6 +36,52 @@ pub(super) fn import(definition: &str, overrides: ImportApi) -> Result<ApiSettin
         mediation: overrides.mediation.unwrap_or_default(),
         name,
     })
+}
+
+/// The document's operations with what the publisher says of them.
+fn with_what_is_said(
+    mut operations: Vec<Operation>,
+    said: Vec<Operation>,
+) -> Result<Vec<Operation>, Invalid> {
+    let mut errors = Vec::new();
+    for said in said {
+        let is_same = |one: &&mut Operation| one.verb == said.verb && one.target == said.target;
+        let Some(operation) = operations.iter_mut().find(is_same) else {
+            errors.push(FieldError {
+                field: "operations".to_owned(),
+                message: format!(
+                    "{} {} is not in the document; add it there",
+                    said.verb.as_str(),
+                    said.target
+                ),
+            });
+            continue;
+        };
+        // What is open in either place is meant to be.
+        operation.auth_required &= said.auth_required;
+        if !said.scopes.is_empty() {
+            operation.scopes = said.scopes;
+        }
+        operation.throttling_policy = said
+            .throttling_policy
+            .or(operation.throttling_policy.take());
+        operation.mediation = said.mediation;
+    }
+    if errors.is_empty() {
+        Ok(operations)
+    } else {
+        Err(Invalid(errors))
+    }
+}
+
+fn with_bindings(mut scopes: Vec<ApiScope>, said: Vec<ApiScope>) -> Vec<ApiScope> {
+    for said in said {
+        match scopes.iter_mut().find(|scope| scope.name == said.name) {
+            Some(scope) => *scope = said,
+            None => scopes.push(said),
+        }
+    }
+    scopes
 }
 
 /// The settings as they are stored, however a client wrote them.

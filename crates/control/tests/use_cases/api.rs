@@ -3,7 +3,9 @@ use control::api::ImportApi;
 use control::api::revision::DeploymentTarget;
 use control::error::{NotPossible, Noun};
 use control::identity::authorization::anonymous;
-use domain::api::{ApiEndpoints, KeyManagerSelection, LifecycleState, Visibility};
+use domain::api::{
+    ApiEndpoints, ApiScope, KeyManagerSelection, LifecycleState, Operation, Verb, Visibility,
+};
 use domain::cors::CorsPolicy;
 use domain::mediation::{HeaderEdit, Mediation};
 use domain::snapshot::SnapshotChange;
@@ -55,6 +57,56 @@ async fn an_import_takes_what_the_document_says_and_what_the_publisher_says_wins
     );
     let definition = world.control.apis().definition(&publisher(), api.id).await;
     assert_eq!(definition.unwrap(), PIZZA);
+}
+
+#[tokio::test]
+async fn an_import_keeps_what_the_publisher_says_of_operations_and_scopes() {
+    let world = World::start().await;
+    let said = |verb, target: &str| Operation {
+        verb,
+        target: target.to_owned(),
+        auth_required: true,
+        scopes: Vec::new(),
+        throttling_policy: Some("10KPerMin".to_owned()),
+        mediation: Mediation::default(),
+    };
+    let overrides = ImportApi {
+        operations: vec![said(Verb::Get, "/menu"), said(Verb::Get, "/order/{id}")],
+        scopes: vec![ApiScope {
+            name: "order:write".to_owned(),
+            display_name: "Orders".to_owned(),
+            description: String::new(),
+            bindings: vec!["Internal/subscriber".to_owned()],
+        }],
+        ..ImportApi::default()
+    };
+    let apis = world.control.apis();
+    let api = apis
+        .import(&publisher(), PIZZA.to_owned(), overrides)
+        .await
+        .unwrap();
+    let operation = |verb, target| {
+        let operations = &mut api.settings.operations.iter();
+        operations.find(|one| one.verb == verb && one.target == target)
+    };
+    let menu = operation(Verb::Get, "/menu").unwrap();
+    assert!(!menu.auth_required, "open in the document");
+    assert_eq!(menu.throttling_policy.as_deref(), Some("10KPerMin"));
+    let order = operation(Verb::Get, "/order/{id}").unwrap();
+    assert_eq!(order.scopes, ["order:read"]);
+    let deletion = operation(Verb::Delete, "/order/{id}").unwrap();
+    assert_eq!(deletion.throttling_policy, None);
+    let scope = |name| api.settings.scopes.iter().find(|one| one.name == name);
+    assert_eq!(scope("order:write").unwrap().bindings.len(), 1);
+    assert!(scope("order:read").unwrap().bindings.is_empty());
+
+    let unknown = ImportApi {
+        name: Some("Other".to_owned()),
+        operations: vec![said(Verb::Put, "/menu")],
+        ..ImportApi::default()
+    };
+    let refused = apis.import(&publisher(), PIZZA.to_owned(), unknown).await;
+    assert_eq!(refused_fields(refused), ["operations"]);
 }
 
 #[tokio::test]

@@ -220,6 +220,13 @@ impl ApiBody {
             visibility: parts.visibility,
             cors: parts.cors,
             mediation: parts.mediation,
+            operations: parts.operations,
+            scopes: self
+                .scopes
+                .unwrap_or_default()
+                .into_iter()
+                .map(Into::into)
+                .collect(),
         })
     }
 
