@@ -1,16 +1,18 @@
 //! Backend tokens: the gateway's signed word to upstreams about who calls (WSO2's `X-JWT-Assertion`).
 //!
-//! Owns what is said and when it is signed anew; keys and the JWK set are [`signing_key`]'s. Signing costs a hundred
+//! Owns what is said and when it is signed anew; keys and the JWK set are [`signing_keys`]'s. Signing costs a hundred
 //! times what a decision does: an assertion is made once for a verified token and an API, and kept.
 
 mod passed_claims;
 mod signing_key;
+mod signing_keys;
 
 use std::sync::{Arc, Weak};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use bytes::Bytes;
+use domain::SecretString;
 use domain::id::{ApiId, SubscriptionId};
 use domain::key_mapping::KeyType;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName};
@@ -28,7 +30,8 @@ use crate::refusal::Reason;
 use crate::snapshot::{Api, Application};
 
 pub(crate) use passed_claims::PassedClaims;
-pub(crate) use signing_key::SigningKey;
+use signing_key::SigningKey;
+use signing_keys::{KEY_SET_MAX_AGE, SigningKeys};
 
 /// Where upstreams find the keys.
 const KEY_SET_PATH: &str = "/jwks";
@@ -40,8 +43,7 @@ const ENTRY_OVERHEAD: usize = 256;
 pub(crate) struct BackendTokens {
     config: BackendTokenConfig,
     header: HeaderName,
-    key: SigningKey,
-    key_set: Bytes,
+    keys: SigningKeys,
     /// By the serial number of a verified token's claims, and the API.
     made: Cache<(u64, ApiId), Arc<Assertion>, ByWeight>,
 }
@@ -51,6 +53,7 @@ struct Assertion {
     value: HeaderValue,
     /// Seconds since 1970.
     renew_at: i64,
+    signed_with: Weak<SigningKey>,
     api: Weak<Api>,
     application: Option<Weak<Application>>,
     key_type: KeyType,
@@ -74,6 +77,10 @@ pub enum BackendTokenError {
     Key,
     #[error("the previous key is no PEM private key (PKCS #8) of a known algorithm")]
     PreviousKey,
+    #[error(
+        "too many signing keys in too short a time: tokens of the ones before are still in use"
+    )]
+    TooManyKeys,
     #[error("the header's name is not allowed in HTTP")]
     Header,
 }
@@ -85,40 +92,50 @@ pub(crate) fn asks_for_key_set(method: &Method, path: &str) -> bool {
 
 impl BackendTokens {
     pub(crate) fn new(config: &BackendTokenConfig) -> Result<Self, BackendTokenError> {
-        let key = SigningKey::read(&config.key, config.algorithm).ok_or(BackendTokenError::Key)?;
-        let mut keys = vec![key.jwk()];
-        if let Some(previous) = &config.previous_key {
-            let previous = SigningKey::read_any(previous).ok_or(BackendTokenError::PreviousKey)?;
-            keys.push(previous.jwk());
-        }
-        keys.dedup();
+        let keys = SigningKeys::new(config)?;
         let header = HeaderName::from_bytes(config.header.as_bytes())
             .map_err(|_| BackendTokenError::Header)?;
         let expected = usize::try_from(config.cache_bytes / 2_048).unwrap_or(usize::MAX);
         Ok(Self {
             header,
-            key,
-            key_set: json!({ "keys": keys }).to_string().into(),
+            keys,
             made: Cache::with_weighter(expected.clamp(16, 1 << 18), config.cache_bytes, ByWeight),
             config: config.clone(),
         })
     }
 
-    /// The JWK set (RFC 7517 section 5) that upstreams verify with.
-    pub(crate) fn key_set(&self) -> Response<Bytes> {
-        let mut answer = Response::new(self.key_set.clone());
+    /// The JWK set (RFC 7517 section 5) that upstreams verify with. `now` in seconds since 1970.
+    pub(crate) fn key_set(&self, now: i64) -> Response<Bytes> {
+        let mut answer = Response::new(self.keys.key_set(now));
+        let max_age = HeaderValue::try_from(format!("max-age={KEY_SET_MAX_AGE}"));
+        let max_age = max_age.expect("a number is a header value");
         let lines = answer.headers_mut();
         lines.insert(
             CONTENT_TYPE,
             HeaderValue::from_static("application/jwk-set+json"),
         );
-        lines.insert(CACHE_CONTROL, HeaderValue::from_static("max-age=300"));
+        lines.insert(CACHE_CONTROL, max_age);
         answer
     }
 
     /// Carries the assertion, whatever a client says in it.
     pub(crate) fn header(&self) -> &HeaderName {
         &self.header
+    }
+
+    /// Takes other keys; the rest of the settings stays. An error leaves the old ones in use.
+    pub(crate) fn replace_keys(
+        &self,
+        key: SecretString,
+        previous_key: Option<SecretString>,
+        now: i64,
+    ) -> Result<(), BackendTokenError> {
+        let config = BackendTokenConfig {
+            key,
+            previous_key,
+            ..self.config.clone()
+        };
+        self.keys.replace(&config, now)
     }
 
     /// What of a verified token's claims is passed on.
@@ -141,13 +158,15 @@ impl BackendTokens {
             // Verified without memory of its claims: that is no caller of a gateway which makes backend tokens.
             return Err(Reason::BackendTokenUnavailable);
         };
+        let key = self.keys.signing(now);
+        let key = key.ok_or(Reason::BackendTokenUnavailable)?;
         let place = (passed.serial, admission.api.entry.id);
         let known = self.made.get(&place);
-        let known = known.filter(|known| known.suits(admission, caller, now));
+        let known = known.filter(|known| known.suits(&key, admission, caller, now));
         let made = if let Some(made) = known {
             made
         } else {
-            let made = self.make(admission, caller, passed, now);
+            let made = self.make(&key, admission, caller, passed, now);
             let made = Arc::new(made.ok_or(Reason::BackendTokenUnavailable)?);
             self.made.insert(place, Arc::clone(&made));
             made
@@ -158,6 +177,7 @@ impl BackendTokens {
 
     fn make(
         &self,
+        key: &Arc<SigningKey>,
         admission: &Admission,
         caller: &Caller,
         passed: &PassedClaims,
@@ -165,7 +185,7 @@ impl BackendTokens {
     ) -> Option<Assertion> {
         let lifetime = seconds(self.config.lifetime).max(1);
         let expires_at = now.saturating_add(lifetime);
-        let header = json!({"typ": "JWT", "alg": self.key.algorithm(), "kid": self.key.key_id()});
+        let header = json!({"typ": "JWT", "alg": key.algorithm(), "kid": key.key_id()});
         let own = self.own_claims(admission, caller, passed, now, expires_at);
         let mut payload = own.to_string();
         if !passed.json.is_empty() {
@@ -179,12 +199,13 @@ impl BackendTokens {
             self.encode(header.to_string().as_bytes()),
             self.encode(payload.as_bytes())
         );
-        let signature = self.key.sign(signed.as_bytes())?;
+        let signature = key.sign(signed.as_bytes())?;
         let value = format!("{signed}.{}", self.encode(&signature));
         let application = caller.application.as_ref();
         Some(Assertion {
             value: HeaderValue::try_from(value).ok()?,
             renew_at: expires_at - (lifetime / 5).min(60),
+            signed_with: Arc::downgrade(key),
             api: Arc::downgrade(&admission.api),
             application: application.map(Arc::downgrade),
             key_type: caller.key_type,
@@ -271,13 +292,20 @@ impl BackendTokens {
 
 impl Assertion {
     /// Whether it would come out the same now.
-    fn suits(&self, admission: &Admission, caller: &Caller, now: i64) -> bool {
+    fn suits(
+        &self,
+        key: &Arc<SigningKey>,
+        admission: &Admission,
+        caller: &Caller,
+        now: i64,
+    ) -> bool {
         let is_same_application = match (&self.application, &caller.application) {
             (None, None) => true,
             (Some(known), Some(now)) => std::ptr::eq(known.as_ptr(), Arc::as_ptr(now)),
             (None, Some(_)) | (Some(_), None) => false,
         };
         now < self.renew_at
+            && std::ptr::eq(self.signed_with.as_ptr(), Arc::as_ptr(key))
             && std::ptr::eq(self.api.as_ptr(), Arc::as_ptr(&admission.api))
             && is_same_application
             && self.key_type == caller.key_type
@@ -288,8 +316,6 @@ impl Assertion {
 
 impl std::fmt::Debug for BackendTokens {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("BackendTokens")
-            .field("key_id", &self.key.key_id())
-            .finish_non_exhaustive()
+        f.debug_struct("BackendTokens").finish_non_exhaustive()
     }
 }

@@ -7,10 +7,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use domain::Clock;
 use domain::explanation::Explanation;
 use domain::id::KeyManagerId;
 use domain::snapshot::{SnapshotRevision, SnapshotUpdate};
+use domain::{Clock, SecretString};
 use http::{HeaderMap, Method};
 use jiff::Timestamp;
 use tokio::sync::oneshot;
@@ -180,6 +180,21 @@ impl Gateway {
     pub fn apply(&self, update: SnapshotUpdate) -> Result<(), OutOfOrder> {
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         self.engine.apply(update)
+    }
+
+    /// Signs backend tokens with another key: it is listed at once and signs after five minutes; keys
+    /// before it stay listed while their tokens live. The same key again changes nothing. An error leaves the old one
+    /// in use. Does nothing where no backend tokens are made.
+    pub fn replace_backend_token_keys(
+        &self,
+        key: SecretString,
+        previous_key: Option<SecretString>,
+    ) -> Result<(), BackendTokenError> {
+        let Some(tokens) = &self.engine.backend_tokens else {
+            return Ok(());
+        };
+        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        tokens.replace_keys(key, previous_key, self.engine.clock.now().as_second())
     }
 
     /// The revision that requests are decided by.

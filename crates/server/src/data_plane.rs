@@ -82,7 +82,7 @@ impl DataPlane {
         let random: Arc<dyn Random> = Arc::new(SystemRandom::new());
         let span_export = SpanExport::start(&config.telemetry, &http, &*random)?;
         let tracing = span_export.as_ref().map(|export| export.tracing(&random));
-        let (gateway, tls_watch) =
+        let (gateway, watches) =
             node::start_gateway(config, &clock, &http, &introspector, tracing)?;
         let has_snapshot = Arc::new(AtomicBool::new(false));
         let (shutdown, signal) = Shutdown::new();
@@ -109,7 +109,7 @@ impl DataPlane {
         );
         let monitoring = monitoring.serve_until_ended(monitoring::router(monitored));
         let mut tasks = vec![carrying];
-        tasks.extend(tls_watch.run(&gateway, &signal));
+        tasks.extend(watches.run(&gateway, &signal));
         if let Some(bound) = ext_authz {
             ready = format!("{ready}, ext_authz {}", bound.url());
             let router = ext_authz::router(&gateway, &health);

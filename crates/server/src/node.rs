@@ -27,6 +27,7 @@ use tokio::task::JoinHandle;
 use url::Url;
 use web::{RunningPart, WebSettings};
 
+use self::backend_tokens::BackendKeyWatch;
 use self::explainer::GatewayExplainer;
 pub(crate) use self::gateway_config::trusted_proxies;
 use self::gateway_config::{access_log, gateway_config};
@@ -38,7 +39,7 @@ use crate::config::{Config, Outbound, PrivateTargetsSetting};
 use crate::gateway_tls::{GatewayTls, GatewayTlsWatch};
 use crate::listener::{Bound, Lasting, base_url};
 use crate::sealing_key;
-use crate::shutdown::Shutdown;
+use crate::shutdown::{Shutdown, ShutdownSignal};
 use crate::system::{SystemClock, SystemRandom};
 use crate::telemetry::span_export::SpanExport;
 use crate::tls::{PemIdentity, SharedTls, TlsFiles, TlsWatch};
@@ -80,7 +81,7 @@ impl Node {
         let introspector = ControlIntrospector::new();
         let span_export = SpanExport::start(&config.telemetry, &http, &*random)?;
         let tracing = span_export.as_ref().map(|export| export.tracing(&random));
-        let (gateway, gateway_tls) = start_gateway(config, &clock, &http, &introspector, tracing)?;
+        let (gateway, watches) = start_gateway(config, &clock, &http, &introspector, tracing)?;
 
         let gateway_url = public_gateway_url(config, &gateway);
         let has_snapshot = Arc::new(AtomicBool::new(false));
@@ -135,7 +136,7 @@ impl Node {
             let apply = move |identity: &PemIdentity| tls.replace(identity);
             tasks.push(tokio::spawn(watch.run(apply, signal.clone())));
         }
-        tasks.extend(gateway_tls.run(&gateway, &signal));
+        tasks.extend(watches.run(&gateway, &signal));
         let node = Self {
             control_url,
             gateway_url,
@@ -335,8 +336,13 @@ pub(crate) fn start_gateway(
     http: &OutboundHttp,
     introspector: &ControlIntrospector,
     tracing: Option<Tracing>,
-) -> Result<(Arc<Gateway>, GatewayTlsWatch), String> {
-    let (tls, watch) = GatewayTls::load(&config.gateway)?;
+) -> Result<(Arc<Gateway>, GatewayWatches), String> {
+    let (tls, tls_watch) = GatewayTls::load(&config.gateway)?;
+    let backend_keys = BackendKeyWatch::new(&config.gateway.backend_jwt, &config.data_folder);
+    let watches = GatewayWatches {
+        tls: tls_watch,
+        backend_keys,
+    };
     let gateway_config = gateway_config(config, tls)?;
     let dependencies = GatewayDependencies {
         clock: Arc::clone(clock),
@@ -346,7 +352,28 @@ pub(crate) fn start_gateway(
         tracing,
     };
     let gateway = Gateway::start(gateway_config, dependencies).map_err(|error| chain(&error))?;
-    Ok((Arc::new(gateway), watch))
+    Ok((Arc::new(gateway), watches))
+}
+
+/// What notices that files of the gateway have changed.
+pub(crate) struct GatewayWatches {
+    tls: GatewayTlsWatch,
+    backend_keys: Option<BackendKeyWatch>,
+}
+
+impl GatewayWatches {
+    /// Until shutdown.
+    pub(crate) fn run(
+        self,
+        gateway: &Arc<Gateway>,
+        signal: &ShutdownSignal,
+    ) -> Vec<JoinHandle<()>> {
+        let mut tasks = self.tls.run(gateway, signal);
+        if let Some(watch) = self.backend_keys {
+            tasks.push(tokio::spawn(watch.run(Arc::clone(gateway), signal.clone())));
+        }
+        tasks
+    }
 }
 
 pub(crate) fn public_gateway_url(config: &Config, gateway: &Gateway) -> String {

@@ -126,13 +126,7 @@ impl TlsWatch {
         apply: impl Fn(&PemIdentity) -> Result<(), String>,
         shutdown: ShutdownSignal,
     ) {
-        let mut stop = std::pin::pin!(shutdown.wait());
-        loop {
-            tokio::select! {
-                () = &mut stop => return,
-                () = tokio::time::sleep(LOOK_EVERY) => self.look(&apply),
-            }
-        }
+        look_often(|| self.look(&apply), shutdown).await;
     }
 
     /// Two small files: not worth a thread of their own. A version that cannot be used is told once.
@@ -149,6 +143,17 @@ impl TlsWatch {
                 reason,
                 "the new TLS certificate cannot be used; the old one stays in use"
             ),
+        }
+    }
+}
+
+/// Looks every ten seconds, until shutdown.
+pub(crate) async fn look_often(mut look: impl FnMut(), shutdown: ShutdownSignal) {
+    let mut stop = std::pin::pin!(shutdown.wait());
+    loop {
+        tokio::select! {
+            () = &mut stop => return,
+            () = tokio::time::sleep(LOOK_EVERY) => look(),
         }
     }
 }

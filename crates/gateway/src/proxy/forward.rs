@@ -63,7 +63,8 @@ pub(super) async fn handle(
     if let Some(tokens) = &worker.engine.backend_tokens
         && asks_for_key_set(request.method(), request.uri().path())
     {
-        return key_set(tokens, record);
+        let now = worker.engine.clock.now().as_second();
+        return key_set(tokens, now, record);
     }
     let certificate = ClientCertificate::of_request(
         certificate.as_ref(),
@@ -429,8 +430,12 @@ fn refuse_for_good(
 }
 
 /// The keys of backend tokens, for whoever wants to verify one.
-fn key_set(tokens: &BackendTokens, mut record: Box<AccessRecord>) -> Response<ResponseBody> {
-    let (mut head, body) = tokens.key_set().into_parts();
+fn key_set(
+    tokens: &BackendTokens,
+    now: i64,
+    mut record: Box<AccessRecord>,
+) -> Response<ResponseBody> {
+    let (mut head, body) = tokens.key_set(now).into_parts();
     if record.method == Method::HEAD {
         head.headers
             .insert(CONTENT_LENGTH, HeaderValue::from(body.len()));

@@ -141,7 +141,8 @@ impl Judge {
         if let Some(tokens) = &self.engine.backend_tokens
             && asks_for_key_set(&request.method, path)
         {
-            return told(tokens.key_set(), record);
+            let now = self.engine.clock.now().as_second();
+            return told(tokens.key_set(now), record);
         }
         let origin = request.headers.get(ORIGIN);
         let certificate = ClientCertificate::of_description(

@@ -13,7 +13,10 @@ use domain::key_manager::ClaimMapping;
 use domain::key_mapping::KeyType;
 use domain::snapshot::SnapshotChange;
 use domain::subscription::SubscriptionStatus;
-use gateway::{BackendTokenAlgorithm, BackendTokenConfig, BackendTokenEncoding, GatewayConfig};
+use gateway::{
+    BackendTokenAlgorithm, BackendTokenConfig, BackendTokenEncoding, BackendTokenError,
+    GatewayConfig,
+};
 use http::Request;
 use serde_json::{Value, json};
 
@@ -299,4 +302,133 @@ async fn a_gateway_without_backend_tokens_has_no_key_set() {
     let posted = Request::post("/jwks").header("host", "gateway.example");
     let posted = posted.body(full("x")).expect("a request");
     assert_eq!(world.send(posted).await.status, 404);
+}
+
+/// The key ids at `/jwks`, in order, and the last assertion's.
+async fn key_ids(world: &World) -> (Vec<String>, String) {
+    world.passes(&token()).await;
+    let assertion = received_one(world);
+    let keys = key_set(world).await;
+    verified(&assertion, &keys);
+    let header = assertion.split('.').next().expect("a header");
+    let header: Value = serde_json::from_slice(&decoded(header)).expect("JSON");
+    let text = |value: &Value| value.as_str().expect("text").to_owned();
+    let mut listed: Vec<_> = keys["keys"].as_array().expect("keys").iter().collect();
+    listed.sort_by_key(|key| text(&key["kid"]));
+    let listed = listed.into_iter().map(|key| text(&key["kid"])).collect();
+    (listed, text(&header["kid"]))
+}
+
+#[tokio::test]
+async fn a_key_is_replaced_while_tokens_of_both_verify() {
+    let (first, second) = (p256_key(), p256_key());
+    let world = world_with(BackendTokenConfig {
+        key: first.clone().into(),
+        ..backend_tokens()
+    })
+    .await;
+    let replace = |key: &str, previous: Option<&str>| {
+        let previous = previous.map(|key| key.to_owned().into());
+        let key = key.to_owned().into();
+        world.gateway.replace_backend_token_keys(key, previous)
+    };
+    let (only, old) = key_ids(&world).await;
+    assert_eq!(only, [old.as_str()]);
+    replace(&first, None).expect("the same key");
+    assert_eq!(key_ids(&world).await.0, only);
+
+    // Listed at once; it signs when no upstream can remember a key set without it.
+    replace(&second, None).expect("a key");
+    let (both, signing) = key_ids(&world).await;
+    assert_eq!((both.len(), &signing), (2, &old));
+    world.clock.advance(299);
+    assert_eq!(key_ids(&world).await, (both.clone(), old.clone()));
+    let last_of_old = received_one(&world);
+    world.clock.advance(1);
+    let (listed, new) = key_ids(&world).await;
+    assert_eq!(listed, both);
+    assert_ne!(new, old);
+    // What is read again is no rotation.
+    replace(&second, None).expect("the same key");
+
+    // The old one goes when the last of its tokens has ended, and a minute.
+    world.clock.advance(900 + 59);
+    let (listed, _) = key_ids(&world).await;
+    assert_eq!(listed, both);
+    verified(&last_of_old, &key_set(&world).await);
+    world.clock.advance(1);
+    assert_eq!(key_ids(&world).await, (vec![new.clone()], new.clone()));
+
+    // Who names the old one as the previous key keeps it listed.
+    replace(&second, Some(&first)).expect("a key");
+    world.clock.advance(1_200);
+    assert_eq!(key_ids(&world).await, (both, new));
+}
+
+#[tokio::test]
+async fn a_key_that_cannot_be_used_does_not_replace_one() {
+    let first = p256_key();
+    let world = world_with(BackendTokenConfig {
+        key: first.clone().into(),
+        ..backend_tokens()
+    })
+    .await;
+    let before = key_ids(&world).await;
+    for (key, previous) in [
+        (String::new(), None),
+        ("nonsense".to_owned(), None),
+        // Of another algorithm than the settings say.
+        (rsa_key(), None),
+        (first[..first.len() / 2].to_owned(), None),
+        (p256_key(), Some("nonsense".to_owned())),
+    ] {
+        let previous = previous.map(Into::into);
+        let replaced = world
+            .gateway
+            .replace_backend_token_keys(key.into(), previous);
+        assert!(replaced.is_err());
+        assert_eq!(key_ids(&world).await, before);
+    }
+}
+
+#[tokio::test]
+async fn no_key_is_forgotten_early_to_make_room() {
+    let day = Duration::from_hours(24);
+    let world = world_with(BackendTokenConfig {
+        lifetime: day,
+        ..backend_tokens()
+    })
+    .await;
+    let replace = || {
+        world.clock.advance(301);
+        let key = p256_key().into();
+        world.gateway.replace_backend_token_keys(key, None)
+    };
+    for number in 2..=16 {
+        replace().unwrap_or_else(|error| panic!("key {number}: {error}"));
+    }
+    assert_eq!(replace(), Err(BackendTokenError::TooManyKeys));
+    let keys = key_set(&world).await;
+    assert_eq!(keys["keys"].as_array().map(Vec::len), Some(16));
+    world.clock.advance(86_400);
+    replace().expect("room again");
+}
+
+#[tokio::test]
+async fn a_key_that_was_given_up_before_it_signed_is_forgotten() {
+    let first = p256_key();
+    let world = world_with(BackendTokenConfig {
+        key: first.clone().into(),
+        ..backend_tokens()
+    })
+    .await;
+    let before = key_ids(&world).await;
+    let replace = |key: String| world.gateway.replace_backend_token_keys(key.into(), None);
+    replace(p256_key()).expect("a key");
+    replace(p256_key()).expect("another");
+    assert_eq!(key_ids(&world).await.0.len(), 2);
+    replace(first).expect("the first again");
+    assert_eq!(key_ids(&world).await, before);
+    world.clock.advance(1_000);
+    assert_eq!(key_ids(&world).await, before);
 }

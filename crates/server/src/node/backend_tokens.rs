@@ -1,18 +1,22 @@
-//! The gateway's key for backend tokens: from a file, or made once and kept in the data folder.
+//! The gateway's key for backend tokens: from a file, or made once and kept in the data folder; read again when it
+//! changes.
 
 use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lc_rs::encoding::{AsDer as _, Pkcs8V1Der};
 use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, RsaKeyPair};
-use gateway::{BackendTokenAlgorithm, BackendTokenConfig, BackendTokenEncoding};
+use gateway::{BackendTokenAlgorithm, BackendTokenConfig, BackendTokenEncoding, Gateway};
 use secrecy::SecretString;
 use secrecy::zeroize::Zeroizing;
 
 use crate::config::{BackendJwt, BackendJwtAlgorithm, BackendJwtEncoding};
+use crate::file_version::FileVersion;
+use crate::shutdown::ShutdownSignal;
 use crate::tls;
 
 /// Bound of the backend tokens that are remembered, in bytes.
@@ -26,14 +30,11 @@ pub(super) fn settings(
     if !settings.enabled {
         return Ok(None);
     }
-    let algorithm = match settings.algorithm {
-        BackendJwtAlgorithm::RS256 => BackendTokenAlgorithm::RS256,
-        BackendJwtAlgorithm::ES256 => BackendTokenAlgorithm::ES256,
-    };
-    let given = |file: &Path| (!file.as_os_str().is_empty()).then(|| tls::read(file));
-    let key = match given(&settings.key_file) {
-        Some(key) => SecretString::from(key?),
-        None => obtain(algorithm, data_folder)?,
+    let algorithm = algorithm(settings);
+    let key = if settings.key_file.as_os_str().is_empty() {
+        obtain(algorithm, data_folder)?
+    } else {
+        SecretString::from(tls::read(&settings.key_file)?)
     };
     Ok(Some(BackendTokenConfig {
         header: settings.header.clone(),
@@ -46,18 +47,88 @@ pub(super) fn settings(
             BackendJwtEncoding::Base64 => BackendTokenEncoding::Base64,
         },
         key,
-        previous_key: given(&settings.previous_key_file)
-            .transpose()?
-            .map(SecretString::from),
+        previous_key: read_previous(&settings.previous_key_file)?,
         cache_bytes: CACHE_BYTES,
     }))
 }
 
-fn obtain(algorithm: BackendTokenAlgorithm, data_folder: &Path) -> Result<SecretString, String> {
-    let file = data_folder.join(match algorithm {
+fn algorithm(settings: &BackendJwt) -> BackendTokenAlgorithm {
+    match settings.algorithm {
+        BackendJwtAlgorithm::RS256 => BackendTokenAlgorithm::RS256,
+        BackendJwtAlgorithm::ES256 => BackendTokenAlgorithm::ES256,
+    }
+}
+
+fn read_previous(file: &Path) -> Result<Option<SecretString>, String> {
+    if file.as_os_str().is_empty() {
+        return Ok(None);
+    }
+    tls::read(file).map(SecretString::from).map(Some)
+}
+
+fn own_file(algorithm: BackendTokenAlgorithm, data_folder: &Path) -> PathBuf {
+    data_folder.join(match algorithm {
         BackendTokenAlgorithm::RS256 => "backend-jwt-rs256.pem",
         BackendTokenAlgorithm::ES256 => "backend-jwt-es256.pem",
-    });
+    })
+}
+
+/// Notices when the files of the keys change.
+pub(crate) struct BackendKeyWatch {
+    key: PathBuf,
+    /// Empty: there is none.
+    previous: PathBuf,
+    seen: [Option<FileVersion>; 2],
+}
+
+impl BackendKeyWatch {
+    /// To be made before the files are first read, so that no change falls between. `None` where no backend tokens are
+    /// made.
+    pub(super) fn new(settings: &BackendJwt, data_folder: &Path) -> Option<Self> {
+        let key = if settings.key_file.as_os_str().is_empty() {
+            own_file(algorithm(settings), data_folder)
+        } else {
+            settings.key_file.clone()
+        };
+        let previous = settings.previous_key_file.clone();
+        settings.enabled.then(|| Self {
+            seen: [FileVersion::of(&key), FileVersion::of(&previous)],
+            key,
+            previous,
+        })
+    }
+
+    /// Until shutdown.
+    pub(crate) async fn run(mut self, gateway: Arc<Gateway>, shutdown: ShutdownSignal) {
+        tls::look_often(|| self.look(&gateway), shutdown).await;
+    }
+
+    /// Two small files: not worth a thread of their own. A version that cannot be used is told once.
+    fn look(&mut self, gateway: &Gateway) {
+        let now = [FileVersion::of(&self.key), FileVersion::of(&self.previous)];
+        if now == self.seen {
+            return;
+        }
+        self.seen = now;
+        match self.apply(gateway) {
+            Ok(()) => tracing::info!("the keys of backend tokens were read again"),
+            Err(reason) => tracing::warn!(
+                reason,
+                "the new key of backend tokens cannot be used; the old one stays in use"
+            ),
+        }
+    }
+
+    fn apply(&self, gateway: &Gateway) -> Result<(), String> {
+        let key = SecretString::from(tls::read(&self.key)?);
+        gateway
+            .replace_backend_token_keys(key, read_previous(&self.previous)?)
+            .map_err(|error| error.to_string())
+    }
+}
+
+fn obtain(algorithm: BackendTokenAlgorithm, data_folder: &Path) -> Result<SecretString, String> {
+    let file = own_file(algorithm, data_folder);
     match std::fs::read_to_string(&file) {
         Ok(text) => Ok(SecretString::from(text)),
         Err(error) if error.kind() == ErrorKind::NotFound => make(algorithm, &file),
@@ -100,6 +171,8 @@ mod tests {
 
     use gateway::{Gateway, GatewayConfig, GatewayDependencies};
     use secrecy::ExposeSecret as _;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpStream;
 
     use super::*;
 
@@ -129,18 +202,18 @@ mod tests {
         assert!(off.is_none());
     }
 
-    #[tokio::test]
-    async fn a_key_that_cannot_be_used_keeps_the_gateway_from_starting() {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        std::fs::write(folder.path().join("backend-jwt-rs256.pem"), "nonsense").expect("written");
-        let wanted = BackendJwt {
+    fn turned_on() -> BackendJwt {
+        BackendJwt {
             enabled: true,
             ..BackendJwt::default()
-        };
+        }
+    }
+
+    fn start(wanted: &BackendJwt, folder: &Path) -> Result<Gateway, gateway::StartError> {
         let config = GatewayConfig {
             listen: ([127, 0, 0, 1], 0).into(),
             workers: Some(1),
-            backend_tokens: settings(&wanted, folder.path()).expect("settings"),
+            backend_tokens: settings(wanted, folder).expect("settings"),
             ..GatewayConfig::default()
         };
         let http =
@@ -154,7 +227,79 @@ mod tests {
             access_log: Box::new(std::io::sink()),
             tracing: None,
         };
-        let started = Gateway::start(config, dependencies);
+        Gateway::start(config, dependencies)
+    }
+
+    /// How many keys the gateway lists.
+    async fn listed(gateway: &Gateway) -> usize {
+        let stream = TcpStream::connect(gateway.local_addr()).await;
+        let mut stream = stream.expect("a connection");
+        let request = b"GET /jwks HTTP/1.1\r\nhost: gateway.example\r\nconnection: close\r\n\r\n";
+        stream.write_all(request).await.expect("sent");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.expect("an answer");
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+        answer.matches("\"kid\"").count()
+    }
+
+    #[tokio::test]
+    async fn a_changed_key_file_is_taken_up_and_an_unusable_one_is_not() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let file = folder.path().join("key.pem");
+        let previous = folder.path().join("previous.pem");
+        let replace = |file: &Path, text: &str| {
+            // As an operator does: a new file under the old name.
+            let new = folder.path().join("new.pem");
+            std::fs::write(&new, text).expect("written");
+            std::fs::rename(&new, file).expect("renamed");
+        };
+        let key = || {
+            let made = generate(BackendTokenAlgorithm::RS256).expect("a key");
+            pem::encode(&pem::Pem::new("PRIVATE KEY", made.to_vec()))
+        };
+        let (first, second) = (key(), key());
+        replace(&file, &first);
+        replace(&previous, &first);
+        let wanted = BackendJwt {
+            key_file: file.clone(),
+            previous_key_file: previous.clone(),
+            ..turned_on()
+        };
+        let mut watch = BackendKeyWatch::new(&wanted, folder.path()).expect("turned on");
+        let gateway = start(&wanted, folder.path()).expect("it starts");
+        watch.look(&gateway);
+        assert_eq!(listed(&gateway).await, 1);
+        for nonsense in ["", "nonsense", &second[..second.len() / 2]] {
+            replace(&file, nonsense);
+            watch.look(&gateway);
+            assert_eq!(listed(&gateway).await, 1);
+        }
+        std::fs::remove_file(&file).expect("removed");
+        watch.look(&gateway);
+        assert_eq!(listed(&gateway).await, 1);
+        replace(&file, &second);
+        watch.look(&gateway);
+        assert_eq!(listed(&gateway).await, 2);
+        // The same again, and one that only the other file names.
+        replace(&file, &second);
+        watch.look(&gateway);
+        assert_eq!(listed(&gateway).await, 2);
+        replace(&previous, &key());
+        watch.look(&gateway);
+        assert_eq!(listed(&gateway).await, 3);
+    }
+
+    #[test]
+    fn nobody_watches_keys_that_are_not_used() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        assert!(BackendKeyWatch::new(&BackendJwt::default(), folder.path()).is_none());
+    }
+
+    #[tokio::test]
+    async fn a_key_that_cannot_be_used_keeps_the_gateway_from_starting() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        std::fs::write(folder.path().join("backend-jwt-rs256.pem"), "nonsense").expect("written");
+        let started = start(&turned_on(), folder.path());
         assert!(matches!(
             started,
             Err(gateway::StartError::BackendTokens(_))
