@@ -8,15 +8,15 @@ use std::sync::Arc;
 use domain::SecretString;
 use domain::token_profile::SignatureAlgorithm;
 
+use crate::api::Api;
 use crate::claims::Claims;
-use crate::decide::{Ground, Stop, UnknownKey, pass, refuse};
+use crate::decision::{Ground, Stop, UnknownKey, pass, refuse};
 use crate::identity::{Identity, Origin, Standing};
 use crate::key_manager::KeyManager;
 use crate::key_manager_choice::{self, Choice};
 use crate::key_set::{KeySource, seconds};
 use crate::refusal::Reason;
 use crate::revocation;
-use crate::snapshot::Api;
 use crate::token::UnverifiedToken;
 use crate::trace::{Check, Fact, Trace};
 

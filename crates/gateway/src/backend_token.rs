@@ -21,13 +21,14 @@ use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 use serde_json::{Value, json};
 
+use crate::api::Api;
+use crate::application::Application;
 use crate::claims::Claims;
 use crate::config::{BackendTokenConfig, BackendTokenEncoding};
-use crate::decide::{Admission, Caller};
+use crate::decision::{Admission, Caller};
 use crate::key_manager::KeyManager;
 use crate::key_set::seconds;
 use crate::refusal::Reason;
-use crate::snapshot::{Api, Application};
 
 pub(crate) use passed_claims::PassedClaims;
 use signing_key::SigningKey;

@@ -12,8 +12,9 @@ use domain::id::BlockingConditionId;
 use domain::key_mapping::KeyType;
 use domain::snapshot::BlockingConditionEntry;
 
+use crate::api::Api;
+use crate::application::Application;
 use crate::refusal::Reason;
-use crate::snapshot::{Api, Application};
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct BlockingConditions {

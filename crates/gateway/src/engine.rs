@@ -15,15 +15,14 @@ use http::{HeaderMap, HeaderValue, Method, Response};
 use secrecy::ExposeSecret as _;
 
 use crate::access_log::AccessLog;
+use crate::api::Api;
 use crate::backend_token::BackendTokens;
 use crate::client_certificate::ClientCertificate;
 use crate::config::GatewayConfig;
 use crate::cors::Cors;
 use crate::credential::Credential;
-use crate::decide::{
-    Admission, Caller, Ground, Preflight, RequestParts, Stop, UnknownKey, authorize, decide,
-    not_blocked,
-};
+use crate::decide::{authorize, decide, not_blocked};
+use crate::decision::{Admission, Caller, Ground, Preflight, RequestParts, Stop, UnknownKey};
 use crate::explain::{ExplainRequest, ExplainTarget, Recorder};
 use crate::introspection::{Introspected, Introspections};
 use crate::key_set::{KeySets, seconds};
@@ -32,7 +31,7 @@ use crate::origin::Origins;
 use crate::refusal::{Reason, Refusal};
 use crate::request_path::RequestPath;
 use crate::route::Route;
-use crate::snapshot::{Api, OutOfOrder, Snapshot};
+use crate::snapshot::{OutOfOrder, Snapshot};
 use crate::span::Tracing;
 use crate::throttling::Counting;
 use crate::token_cache::TokenCache;
@@ -305,9 +304,7 @@ fn explained_decision(
             let method = Method::from_bytes(verb.as_str().as_bytes()).unwrap_or(Method::GET);
             let mut headers = HeaderMap::new();
             // Whatever header the API reads is the one that has the token.
-            let header = ground
-                .snapshot
-                .credential_header(path)
+            let header = credential_header(ground.snapshot, path)
                 .and_then(|name| HeaderName::from_bytes(name.as_bytes()).ok())
                 .unwrap_or(http::header::AUTHORIZATION);
             if let Ok(value) = HeaderValue::from_str(&format!("Bearer {token}")) {
@@ -324,6 +321,13 @@ fn explained_decision(
             decide(&parts, ground, recorder).map(|_| ())
         }
     }
+}
+
+/// The header in which the API at this request path wants the credential.
+fn credential_header<'s>(snapshot: &'s Snapshot, path: &str) -> Option<&'s str> {
+    let path = RequestPath::parse(path.split('?').next()?).ok()?;
+    let api = Route::find(snapshot, &path)?.api;
+    Some(api.entry.authorization_header.as_str())
 }
 
 /// People paste the whole header value.

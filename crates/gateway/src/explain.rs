@@ -11,6 +11,8 @@ use domain::key_mapping::KeyType;
 use domain::token_profile::AudienceRule;
 use jiff::Timestamp;
 
+use crate::api::Api;
+use crate::application::Mapping;
 use crate::certificate_binding::Confirmation;
 use crate::claims::Claims;
 use crate::identity::{ConsumerKey, Identity};
@@ -18,7 +20,7 @@ use crate::key_manager::KeyManager;
 use crate::key_manager_choice::Choice;
 use crate::key_set::KeySource;
 use crate::refusal::{Reason, Refusal};
-use crate::snapshot::{Api, Mapping, Snapshot};
+use crate::snapshot::Snapshot;
 use crate::subscription::Subscription;
 use crate::token::Header;
 use crate::trace::{Check, Fact, Trace};

@@ -20,7 +20,7 @@ use crate::backend_token::{BackendTokenError, BackendTokens};
 use crate::blocking_condition::BlockingConditions;
 use crate::client_certificate::ClientCertificate;
 use crate::config::{GatewayConfig, TlsIdentity, UpstreamTls};
-use crate::decide::RequestParts;
+use crate::decision::RequestParts;
 use crate::engine::Engine;
 use crate::explain::ExplainRequest;
 use crate::introspection::{Introspections, TokenIntrospector};

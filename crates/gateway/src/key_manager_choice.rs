@@ -5,11 +5,12 @@
 
 use std::sync::Arc;
 
+use crate::api::Api;
 use crate::claims::Claims;
 use crate::identity::{ConsumerKey, consumer_key};
 use crate::key_manager::KeyManager;
 use crate::refusal::Reason;
-use crate::snapshot::{Api, Snapshot};
+use crate::snapshot::Snapshot;
 
 /// Why this key manager and no other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

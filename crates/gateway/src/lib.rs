@@ -5,6 +5,8 @@
 //! for key sets.
 
 mod access_log;
+mod api;
+mod application;
 mod authenticate;
 mod backend_token;
 mod blocking_condition;
@@ -15,6 +17,7 @@ mod config;
 mod cors;
 mod credential;
 mod decide;
+mod decision;
 mod engine;
 mod explain;
 #[cfg(any(test, feature = "fuzzing"))]

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use domain::api::Verb;
 
+use crate::api::Api;
 use crate::request_path::RequestPath;
 use crate::resource::{Resource, ResourceMatch};
-use crate::snapshot::{Api, Snapshot};
+use crate::snapshot::Snapshot;
 
 /// The API that a path belongs to, and what lies behind its base path.
 #[derive(Debug)]

@@ -1,16 +1,12 @@
 //! The indexed, immutable form of [`domain::snapshot`]: what every request is decided by.
 //!
 //! A change makes a new snapshot that shares everything else with the old one. Carrying it to the readers is
-//! `lib.rs`'s business.
+//! `engine.rs`'s business.
 
 use std::collections::HashMap;
-use std::ops::Deref;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
-use domain::api::KeyManagerSelection;
 use domain::id::{ApiId, ApplicationId, KeyManagerId, KeyMappingId};
-use domain::key_mapping::KeyType;
 use domain::snapshot::{
     ApiEntry, ApplicationEntry, KeyManagerEntry, KeyMappingEntry, SnapshotChange, SnapshotRevision,
     SnapshotUpdate, SubscriptionEntry, ThrottlingPolicyEntry,
@@ -18,21 +14,16 @@ use domain::snapshot::{
 use domain::throttling_policy::PolicyLevel;
 use foldhash::quality::RandomState;
 
+use crate::api::Api;
+use crate::application::{Application, Mapping};
 use crate::blocking_condition::BlockingConditions;
-use crate::cors::Cors;
 use crate::key_manager::KeyManager;
 use crate::key_set::KeySets;
-use crate::limits::{Limit, Used};
-use crate::mediation::ApiEdits;
 use crate::origin::Origins;
-use crate::request_path::RequestPath;
-use crate::resource::ResourceTree;
 use crate::revocation::Revocations;
-use crate::route::Route;
 use crate::sharded_map::ShardedMap;
 use crate::subscription::{Subscription, Subscriptions};
 use crate::throttling_policy::{Allowance, PolicyReference, ThrottlingPolicies};
-use crate::upstream::Upstream;
 
 /// Shards of the maps that grow with the number of consumers; at 1,000,000 entries a change copies 1,000.
 const LARGE: usize = 1_024;
@@ -60,52 +51,6 @@ pub(crate) struct Snapshot {
     blocking_conditions: Option<Arc<BlockingConditions>>,
     /// `None` where nothing is revoked.
     revocations: Option<Arc<Revocations>>,
-}
-
-/// A deployed API with its resources compiled.
-#[derive(Debug)]
-pub(crate) struct Api {
-    pub(crate) entry: Arc<ApiEntry>,
-    pub(crate) resources: ResourceTree,
-    /// `None` where no policy is given to the API as a whole.
-    pub(crate) allowance: Option<Allowance>,
-    hard_limits: HardLimits,
-    production: Vec<Arc<Upstream>>,
-    sandbox: Vec<Arc<Upstream>>,
-    /// Counts requests: they go to the endpoints in turn.
-    turn: AtomicUsize,
-    base_path: Arc<str>,
-    pub(crate) cors: Option<Cors>,
-    pub(crate) edits: ApiEdits,
-}
-
-/// What the endpoints can bear, and what they were given.
-#[derive(Debug)]
-struct HardLimits {
-    production: Option<Limit>,
-    sandbox: Option<Limit>,
-    used: Arc<UsedOfEndpoints>,
-}
-
-#[derive(Debug, Default)]
-struct UsedOfEndpoints {
-    production: Used,
-    sandbox: Used,
-}
-
-/// An application with what is allowed to it.
-#[derive(Debug)]
-pub(crate) struct Application {
-    entry: Arc<ApplicationEntry>,
-    pub(crate) allowance: Allowance,
-}
-
-/// A consumer key's application.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Mapping {
-    pub(crate) id: KeyMappingId,
-    pub(crate) application_id: ApplicationId,
-    pub(crate) key_type: KeyType,
 }
 
 /// A difference that does not continue the revision that the gateway holds; send the whole snapshot instead.
@@ -248,13 +193,6 @@ impl Snapshot {
             .filter(|api| api.entry.context == context && api.entry.version == version)
     }
 
-    /// The header in which the API at this request path wants the credential.
-    pub(crate) fn credential_header(&self, path: &str) -> Option<&str> {
-        let path = RequestPath::parse(path.split('?').next()?).ok()?;
-        let api = Route::find(self, &path)?.api;
-        Some(api.entry.authorization_header.as_str())
-    }
-
     pub(crate) fn deepest_base_path(&self) -> usize {
         self.deepest_base_path
     }
@@ -364,53 +302,20 @@ impl Snapshot {
         }
     }
 
-    /// What was used of an API's limits stays used.
     fn put_api(&mut self, before: &Self, entry: Arc<ApiEntry>, origins: &Origins) {
         let known = before.apis.get(&entry.id).cloned();
         self.remove_api(entry.id);
-        let mut allowance = |policy: Option<&String>, usage: Option<&Allowance>| {
-            Some(Allowance {
-                policy: self.policy(PolicyLevel::Api, policy?),
-                usage: usage.map_or_else(Arc::default, |known| Arc::clone(&known.usage)),
-            })
-        };
-        let api_allowance = allowance(
-            entry.api_throttling_policy.as_ref(),
-            known.as_ref().and_then(|api| api.allowance.as_ref()),
-        );
-        let resources = ResourceTree::compile(&entry.operations, |operation| {
-            let known = known.iter().flat_map(|api| api.resources.resources());
-            let known = known.into_iter().find(|resource| {
-                resource.verb == operation.verb && resource.target == operation.target
-            });
-            allowance(
-                operation.throttling_policy.as_ref(),
-                known.and_then(|resource| resource.allowance.as_ref()),
-            )
-        });
-        let base_path: Arc<str> = format!("{}/{}", entry.context, entry.version).into();
-        let api = Arc::new(Api {
-            resources,
-            allowance: api_allowance,
-            hard_limits: HardLimits {
-                production: entry.max_tps.production.map(Limit::from),
-                sandbox: entry.max_tps.sandbox.map(Limit::from),
-                used: known.map_or_else(Arc::default, |api| Arc::clone(&api.hard_limits.used)),
-            },
-            production: upstreams(&entry.endpoints.production, origins),
-            sandbox: upstreams(&entry.endpoints.sandbox, origins),
-            turn: AtomicUsize::new(0),
-            base_path: Arc::clone(&base_path),
-            cors: entry.cors.as_ref().map(Cors::compile),
-            edits: ApiEdits::compile(&entry),
-            entry,
-        });
-        self.deepest_base_path = self.deepest_base_path.max(base_path.matches('/').count());
+        let mut policy = |name: &str| self.policy(PolicyLevel::Api, name);
+        let api = Arc::new(Api::compile(entry, known.as_deref(), origins, &mut policy));
+        self.deepest_base_path = self
+            .deepest_base_path
+            .max(api.base_path().matches('/').count());
         if api.entry.is_default_version {
             self.by_base_path
                 .insert(api.entry.context.as_str().into(), Arc::clone(&api));
         }
-        self.by_base_path.insert(base_path, Arc::clone(&api));
+        self.by_base_path
+            .insert(api.shared_base_path(), Arc::clone(&api));
         self.apis.insert(api.entry.id, api);
     }
 
@@ -419,7 +324,7 @@ impl Snapshot {
             return;
         };
         // The path may belong to another API by now (a new default version).
-        for path in [api.base_path.as_ref(), api.entry.context.as_str()] {
+        for path in [api.base_path(), api.entry.context.as_str()] {
             if self
                 .by_base_path
                 .get(path)
@@ -463,7 +368,7 @@ impl Snapshot {
         let allowance = Allowance { policy, usage };
         let id = entry.id;
         self.applications
-            .insert(id, Arc::new(Application { entry, allowance }));
+            .insert(id, Arc::new(Application::new(entry, allowance)));
     }
 
     /// What was used of a plan stays used.
@@ -499,61 +404,4 @@ impl Snapshot {
             self.subscriptions.begin_to_count(policy);
         }
     }
-}
-
-impl Api {
-    /// Context and version: the path that it is served under.
-    pub(crate) fn base_path(&self) -> &str {
-        &self.base_path
-    }
-
-    /// Where requests with keys of this type go; empty when they go nowhere.
-    pub(crate) fn upstreams(&self, key_type: KeyType) -> &[Arc<Upstream>] {
-        match key_type {
-            KeyType::Production => &self.production,
-            KeyType::Sandbox => &self.sandbox,
-        }
-    }
-
-    /// What the endpoints for keys of this type can bear, if they were said to bear so much only.
-    pub(crate) fn hard_limit(&self, key_type: KeyType) -> Option<(&Limit, &Used)> {
-        let HardLimits {
-            production,
-            sandbox,
-            used,
-        } = &self.hard_limits;
-        match key_type {
-            KeyType::Production => Some((production.as_ref()?, &used.production)),
-            KeyType::Sandbox => Some((sandbox.as_ref()?, &used.sandbox)),
-        }
-    }
-
-    /// Which of `count` endpoints is next; 0 where there is no choice.
-    pub(crate) fn next_turn(&self, count: usize) -> usize {
-        if count < 2 {
-            return 0;
-        }
-        self.turn.fetch_add(1, Ordering::Relaxed) % count
-    }
-
-    pub(crate) fn accepts(&self, key_manager: &KeyManager) -> bool {
-        match &self.entry.key_managers {
-            KeyManagerSelection::All => true,
-            only @ KeyManagerSelection::Only(_) => only.includes(key_manager.name()),
-        }
-    }
-}
-
-impl Deref for Application {
-    type Target = ApplicationEntry;
-
-    fn deref(&self) -> &ApplicationEntry {
-        &self.entry
-    }
-}
-
-fn upstreams(urls: &[url::Url], origins: &Origins) -> Vec<Arc<Upstream>> {
-    urls.iter()
-        .filter_map(|url| Upstream::from_url(url, origins))
-        .collect()
 }

@@ -7,11 +7,11 @@ use std::sync::Arc;
 
 use domain::key_mapping::KeyType;
 
-use crate::decide::{Caller, Ground, Stop, refuse};
+use crate::api::Api;
+use crate::decision::{Caller, Ground, Stop, refuse};
 use crate::limits::{self, Demand, Instant, Limit, Meter, OverLimit, Usage};
 use crate::refusal::{Reason, Refusal};
 use crate::resource::Resource;
-use crate::snapshot::Api;
 use crate::throttling_policy::{Allowance, PolicyReference, ThrottlingPolicies};
 use crate::trace::{Check, Trace};
 

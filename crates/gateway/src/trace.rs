@@ -5,12 +5,13 @@ use std::sync::Arc;
 use domain::api::Operation;
 use domain::key_mapping::KeyType;
 
+use crate::api::Api;
+use crate::application::Mapping;
 use crate::claims::Claims;
 use crate::identity::Identity;
 use crate::key_manager::KeyManager;
 use crate::key_manager_choice::Choice;
 use crate::refusal::Reason;
-use crate::snapshot::{Api, Mapping};
 use crate::subscription::Subscription;
 use crate::token::Header;
 

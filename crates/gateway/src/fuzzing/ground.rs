@@ -26,7 +26,7 @@ use url::Url;
 
 use crate::client_certificate::ClientCertificate;
 use crate::config::GatewayConfig;
-use crate::decide::RequestParts;
+use crate::decision::RequestParts;
 use crate::engine::Engine;
 use crate::introspection::{Introspections, TokenIntrospector, TokenIntrospectorError};
 use crate::key_set::KeySets;

@@ -16,11 +16,11 @@ use tokio::time::Instant;
 use super::connection::Peer;
 use super::request_trace::{RequestTrace, Sampled};
 use crate::access_log::{JsonLine, Outcome};
-use crate::decide::Caller;
+use crate::api::Api;
+use crate::decision::Caller;
 use crate::engine::Engine;
 use crate::metrics::Ending;
 use crate::refusal::Reason;
-use crate::snapshot::Api;
 use crate::span::{RequestSpan, UpstreamSpan};
 
 /// What is known of a request so far; written when it ends, however it ends.

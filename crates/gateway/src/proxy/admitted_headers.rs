@@ -3,12 +3,12 @@
 
 use http::{HeaderMap, HeaderValue};
 
+use crate::api::Api;
 use crate::client_certificate;
-use crate::decide::Admission;
+use crate::decision::Admission;
 use crate::engine::Engine;
 use crate::mediation;
 use crate::refusal::Reason;
-use crate::snapshot::Api;
 
 /// What the API's publisher and the gateway say to the upstream, over what the client said.
 pub(super) fn tell_upstream(

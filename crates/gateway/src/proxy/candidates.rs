@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::Worker;
 use super::pool::{ConnectError, Lease, Need};
-use crate::decide::Admission;
+use crate::decision::Admission;
 use crate::origin::Failure;
 use crate::refusal::Reason;
 use crate::upstream::Upstream;

@@ -22,14 +22,14 @@ use super::headers::{Origin, X_REQUEST_ID, asks_for_websocket, for_upstream, rem
 use super::pool::{Lease, Need};
 use super::request_trace::RequestTrace;
 use super::{Worker, request_head, tunnel};
+use crate::api::Api;
 use crate::backend_token::{BackendTokens, asks_for_key_set};
 use crate::client_certificate::ClientCertificate;
-use crate::decide::{Admission, Preflight, RequestParts};
+use crate::decision::{Admission, Preflight, RequestParts};
 use crate::engine::Turned;
 use crate::mediation;
 use crate::origin::{Failure, OriginProtocol};
 use crate::refusal::{Reason, Refusal};
-use crate::snapshot::Api;
 use crate::upstream::Upstream;
 
 /// Serves a request of a client.

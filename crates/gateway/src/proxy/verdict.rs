@@ -21,7 +21,7 @@ use super::request_head;
 use crate::backend_token::asks_for_key_set;
 use crate::certificate_binding::CertificateDigest;
 use crate::client_certificate::ClientCertificate;
-use crate::decide::{Admission, RequestParts};
+use crate::decision::{Admission, RequestParts};
 use crate::engine::{Engine, Turned};
 use crate::mediation;
 use crate::origin::OriginProtocol;
