@@ -53,17 +53,36 @@ pub(crate) fn load(
             merge_variable(&mut merged, &known, &name, suffix, &value)?;
         }
     }
-    let mut config: Config =
-        merged
-            .try_into()
-            .map_err(|error: toml::de::Error| ConfigError::Invalid {
-                place: "settings".to_owned(),
-                setting: String::new(),
-                reason: error.message().to_owned(),
-            })?;
+    let mut config = typed(merged)?;
     read_secret_files(&mut config)?;
     check(&config)?;
     Ok(config)
+}
+
+fn typed(merged: Table) -> Result<Config, ConfigError> {
+    serde_path_to_error::deserialize(merged).map_err(
+        |error: serde_path_to_error::Error<toml::de::Error>| ConfigError::Invalid {
+            place: "settings".to_owned(),
+            setting: error.path().to_string(),
+            reason: without_the_value(error.inner().message()),
+        },
+    )
+}
+
+/// Serde's words end with what is expected; what stands before repeats the value, which nobody may see.
+fn without_the_value(message: &str) -> String {
+    let expected = message.rsplit_once(", expected ").map(|(_, words)| words);
+    format!(
+        "must be {}",
+        match expected {
+            Some("u32") => "a whole number from 0 to 4294967295",
+            Some("u64" | "usize") => "a whole number that is not negative",
+            Some("a string" | "path string") => "a text",
+            Some(words) => words,
+            // The only values with a grammar of their own.
+            None => "an address such as 127.0.0.1:8280",
+        }
+    )
 }
 
 fn merge_file(merged: &mut Table, defaults: &Table, file: &Path) -> Result<(), ConfigError> {

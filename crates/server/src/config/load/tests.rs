@@ -262,3 +262,93 @@ fn the_reference_page_names_every_setting() {
         assert!(page.contains(&format!("`{setting}`")), "{setting}");
     }
 }
+
+#[test]
+fn a_wrong_word_is_refused_by_the_name_of_its_setting_and_is_not_repeated() {
+    for (variable, setting, expected) in [
+        (
+            "GATEWAY_ACCESS_LOG",
+            "gateway.access_log",
+            "`full`, `errors`, `off`",
+        ),
+        (
+            "GATEWAY_FORWARDED",
+            "gateway.forwarded",
+            "`replace` or `append`",
+        ),
+        (
+            "GATEWAY_CLIENT_CERTIFICATES",
+            "gateway.client_certificates",
+            "`off` or `ask`",
+        ),
+        (
+            "GATEWAY_CLIENT_ADDRESS_HEADER",
+            "gateway.client_address_header",
+            "`x-forwarded-for` or `forwarded`",
+        ),
+        (
+            "GATEWAY_BACKEND_JWT_ALGORITHM",
+            "gateway.backend_jwt.algorithm",
+            "`RS256` or `ES256`",
+        ),
+        (
+            "GATEWAY_BACKEND_JWT_ENCODING",
+            "gateway.backend_jwt.encoding",
+            "`base64url` or `base64`",
+        ),
+        (
+            "OUTBOUND_PRIVATE_TARGETS",
+            "outbound.private_targets",
+            "`refused` or `allowed`",
+        ),
+        ("LOG_FORMAT", "log.format", "`json` or `text`"),
+        ("CONTROL_LISTEN", "control.listen", "an address"),
+        ("GATEWAY_LISTEN", "gateway.listen", "an address"),
+        (
+            "GATEWAY_MONITORING_LISTEN",
+            "gateway.monitoring_listen",
+            "an address",
+        ),
+    ] {
+        for wrong in ["hunter2", "hunter2, expected hunter2", ""] {
+            let variable = format!("CLAVIGER_{variable}");
+            let error = load(None, variables(&[(&variable, wrong)]))
+                .expect_err(setting)
+                .to_string();
+            assert!(error.contains(&format!("{setting} must be ")), "{error}");
+            assert!(error.contains(expected), "{error}");
+            assert!(!error.contains("hunter2"), "{error}");
+        }
+    }
+}
+
+#[test]
+fn a_number_or_list_of_the_wrong_kind_is_refused_by_the_name_of_its_setting() {
+    for (text, reason) in [
+        (
+            "[gateway]\nworkers = -1",
+            "gateway.workers must be a whole number that is not negative",
+        ),
+        (
+            "[database]\nconnections = 4294967296",
+            "database.connections must be a whole number from 0 to 4294967295",
+        ),
+        (
+            "[gateway.timeouts]\nconnect_seconds = -7",
+            "gateway.timeouts.connect_seconds must be a whole number that is not negative",
+        ),
+        (
+            "[gateway]\ncors_origins = [\"*\", 7]",
+            "gateway.cors_origins[1] must be a text",
+        ),
+        (
+            "[outbound]\nextra_ca_files = [true]",
+            "outbound.extra_ca_files[0] must be a text",
+        ),
+    ] {
+        let error = load(Some(file(text).path()), [])
+            .expect_err(text)
+            .to_string();
+        assert!(error.contains(reason), "{error}");
+    }
+}
