@@ -19,7 +19,7 @@ use crate::access_log::AccessLog;
 use crate::backend_token::{BackendTokenError, BackendTokens};
 use crate::blocking_condition::BlockingConditions;
 use crate::client_certificate::ClientCertificate;
-use crate::config::{GatewayConfig, TlsIdentity, UpstreamTls};
+use crate::config::{ClientCertificates, GatewayConfig, TlsIdentity, UpstreamTls};
 use crate::decision::RequestParts;
 use crate::engine::Engine;
 use crate::explain::ExplainRequest;
@@ -470,10 +470,14 @@ impl Gateway {
         self.proxy.reload_upstream_tls(settings)
     }
 
-    /// Takes another certificate; connections that stand keep theirs. An error leaves the old one in use, also
-    /// when the gateway serves plain HTTP.
-    pub fn reload_tls(&self, identity: &TlsIdentity) -> Result<(), TlsError> {
-        self.proxy.reload_tls(identity)
+    /// Takes another certificate, and other authorities of clients; connections that stand keep theirs. An error
+    /// leaves the old ones in use, also when the gateway serves plain HTTP.
+    pub fn reload_tls(
+        &self,
+        identity: &TlsIdentity,
+        clients: &ClientCertificates,
+    ) -> Result<(), TlsError> {
+        self.proxy.reload_tls(identity, clients)
     }
 
     /// Accepts no more connections, lets accepted requests finish within the drain time, and ends all threads.

@@ -45,7 +45,6 @@ const BACKLOG: i32 = 4_096;
 pub(crate) struct Proxy {
     local_addr: SocketAddr,
     tls: Arc<ArcSwapOption<ServerConfig>>,
-    client_certificates: ClientCertificates,
     upstream_tls: Arc<SharedUpstreamTls>,
     stopping: watch::Sender<bool>,
     /// Empty once they were told to stop.
@@ -90,10 +89,10 @@ impl<F: Future + 'static> Executor<F> for Here {
 impl Proxy {
     pub(crate) fn start(engine: &Arc<Engine>) -> Result<Self, ProxyError> {
         let config = &engine.config;
-        let clients = config.client_certificates.clone();
+        let clients = &config.client_certificates;
         let identity = config.tls.as_ref();
         let identity = identity
-            .map(|identity| tls::server_config(identity, &clients))
+            .map(|identity| tls::server_config(identity, clients))
             .transpose();
         let tls = Arc::new(ArcSwapOption::new(identity.map_err(ProxyError::Tls)?));
         let upstream_tls =
@@ -115,7 +114,6 @@ impl Proxy {
         let proxy = Self {
             local_addr,
             tls,
-            client_certificates: clients,
             upstream_tls,
             stopping,
             workers: Mutex::default(),
@@ -131,11 +129,15 @@ impl Proxy {
         self.local_addr
     }
 
-    pub(crate) fn reload_tls(&self, identity: &TlsIdentity) -> Result<(), TlsError> {
+    pub(crate) fn reload_tls(
+        &self,
+        identity: &TlsIdentity,
+        clients: &ClientCertificates,
+    ) -> Result<(), TlsError> {
         if self.tls.load().is_none() {
             return Err(TlsError::NotServed);
         }
-        let config = tls::server_config(identity, &self.client_certificates)?;
+        let config = tls::server_config(identity, clients)?;
         self.tls.store(Some(config));
         Ok(())
     }

@@ -2,8 +2,8 @@
 
 mod backend_tokens;
 mod explainer;
-pub(crate) mod gateway_config;
-mod key_set_source;
+mod gateway_config;
+pub(crate) mod key_set_source;
 pub(crate) mod monitoring;
 pub(crate) mod snapshot_carrier;
 pub(crate) mod snapshot_copy;
@@ -42,7 +42,7 @@ use crate::sealing_key;
 use crate::shutdown::{Shutdown, ShutdownSignal};
 use crate::system::{SystemClock, SystemRandom};
 use crate::telemetry::span_export::SpanExport;
-use crate::tls::{PemIdentity, SharedTls, TlsFiles, TlsWatch};
+use crate::tls::{SharedTls, TlsFiles, TlsWatch};
 
 /// How long background work may take to finish at shutdown.
 const STOP_LIMIT: Duration = Duration::from_secs(35);
@@ -70,13 +70,17 @@ impl Node {
         make_folder(&config.data_folder)?;
         let store = open_store(config, &random).await?;
         let http = OutboundHttp::new(outbound(&config.outbound)?).map_err(|error| chain(&error))?;
-        let (control_watch, control_identity) = tls_identity(
-            "control plane",
+        let control_files = TlsFiles::named(
             &config.control.tls_certificate_file,
             &config.control.tls_key_file,
-        )?
-        .unzip();
-        let tls = control_identity.as_ref().map(SharedTls::new).transpose()?;
+        );
+        let control_watch = control_files
+            .as_ref()
+            .map(|files| TlsWatch::new("control plane", files.paths()));
+        let tls = control_files
+            .as_ref()
+            .map(|files| SharedTls::new(&files.load()?))
+            .transpose()?;
         let bound = Bound::bind("control plane", config.control.listen, tls.clone()).await?;
         let introspector = ControlIntrospector::new();
         let span_export = SpanExport::start(&config.telemetry, &http, &*random)?;
@@ -132,9 +136,9 @@ impl Node {
                 async move { control.jobs().run(signal.wait()).await }
             }),
         ];
-        if let (Some(watch), Some(tls)) = (control_watch, tls) {
-            let apply = move |identity: &PemIdentity| tls.replace(identity);
-            tasks.push(tokio::spawn(watch.run(apply, signal.clone())));
+        if let (Some(files), Some(watch), Some(tls)) = (control_files, control_watch, tls) {
+            let reload = move || tls.replace(&files.load()?);
+            tasks.push(tokio::spawn(watch.run(reload, signal.clone())));
         }
         tasks.extend(watches.run(&gateway, &signal));
         let node = Self {
@@ -315,19 +319,6 @@ pub(crate) async fn open_control(config: &Config) -> Result<Control, NotOpened> 
         },
         settings: settings(config, &config.gateway.public_url),
     }))
-}
-
-/// What the files hold now, and the watch that notices when they change.
-pub(crate) fn tls_identity(
-    what: &'static str,
-    certificate: &Path,
-    key: &Path,
-) -> Result<Option<(TlsWatch, PemIdentity)>, String> {
-    let Some(files) = TlsFiles::named(certificate, key) else {
-        return Ok(None);
-    };
-    let watch = TlsWatch::new(what, files.clone());
-    Ok(Some((watch, files.load()?)))
 }
 
 pub(crate) fn start_gateway(

@@ -32,7 +32,7 @@ pub(crate) struct PemIdentity {
 }
 
 /// What tells one version of the files from the next; `None` while one of them cannot be looked at.
-type Version = Option<[FileVersion; 2]>;
+type Version = Option<Vec<FileVersion>>;
 
 impl TlsFiles {
     /// `None` when no file is named. The settings' own rules make sure that both are named or neither.
@@ -51,11 +51,8 @@ impl TlsFiles {
         })
     }
 
-    fn version(&self) -> Version {
-        Some([
-            FileVersion::of(&self.certificate)?,
-            FileVersion::of(&self.key)?,
-        ])
+    pub(crate) fn paths(&self) -> Vec<PathBuf> {
+        vec![self.certificate.clone(), self.key.clone()]
     }
 }
 
@@ -103,45 +100,45 @@ fn acceptor(identity: &PemIdentity) -> Result<TlsAcceptor, String> {
     Ok(TlsAcceptor::from(Arc::new(identity.server_config()?)))
 }
 
-/// Looks at files and hands over what is new in them.
+/// Looks at files and has them read again when one of them is new.
 pub(crate) struct TlsWatch {
     what: &'static str,
-    files: TlsFiles,
+    files: Vec<PathBuf>,
     seen: Version,
 }
 
 impl TlsWatch {
     /// To be made before the files are first loaded, so that no change falls between.
-    pub(crate) fn new(what: &'static str, files: TlsFiles) -> Self {
+    pub(crate) fn new(what: &'static str, files: Vec<PathBuf>) -> Self {
         Self {
             what,
-            seen: files.version(),
+            seen: version(&files),
             files,
         }
     }
 
-    /// Until shutdown. `apply` must keep the old identity when it refuses the new one.
+    /// Until shutdown. `reload` must keep what is in use when it refuses what is new.
     pub(crate) async fn run(
         mut self,
-        apply: impl Fn(&PemIdentity) -> Result<(), String>,
+        reload: impl Fn() -> Result<(), String>,
         shutdown: ShutdownSignal,
     ) {
-        look_often(|| self.look(&apply), shutdown).await;
+        look_often(|| self.look(&reload), shutdown).await;
     }
 
-    /// Two small files: not worth a thread of their own. A version that cannot be used is told once.
-    fn look(&mut self, apply: impl Fn(&PemIdentity) -> Result<(), String>) {
-        let now = self.files.version();
+    /// A few small files: not worth a thread of their own. A version that cannot be used is told once.
+    pub(crate) fn look(&mut self, reload: impl Fn() -> Result<(), String>) {
+        let now = version(&self.files);
         if now == self.seen {
             return;
         }
         self.seen = now;
-        match self.files.load().and_then(|identity| apply(&identity)) {
-            Ok(()) => tracing::info!(listener = self.what, "new TLS certificate in use"),
+        match reload() {
+            Ok(()) => tracing::info!(listener = self.what, "new TLS files in use"),
             Err(reason) => tracing::warn!(
                 listener = self.what,
                 reason,
-                "the new TLS certificate cannot be used; the old one stays in use"
+                "the new TLS files cannot be used; the old ones stay in use"
             ),
         }
     }
@@ -158,17 +155,27 @@ pub(crate) async fn look_often(mut look: impl FnMut(), shutdown: ShutdownSignal)
     }
 }
 
+fn version(files: &[PathBuf]) -> Version {
+    files.iter().map(|file| FileVersion::of(file)).collect()
+}
+
 /// A small text file, at most 1 MiB. An error names it.
 pub(crate) fn read(file: &Path) -> Result<String, String> {
+    read_within(file, LARGEST_FILE)
+}
+
+/// A text file of at most `bytes`, whole MiB. An error names it.
+pub(crate) fn read_within(file: &Path, bytes: u64) -> Result<String, String> {
     let unusable = |error: std::io::Error| format!("cannot read {}: {error}", file.display());
     let mut text = String::new();
     let opened = std::fs::File::open(file).map_err(unusable)?;
     opened
-        .take(LARGEST_FILE + 1)
+        .take(bytes + 1)
         .read_to_string(&mut text)
         .map_err(unusable)?;
-    if text.len() as u64 > LARGEST_FILE {
-        return Err(format!("{} is larger than 1 MiB", file.display()));
+    if text.len() as u64 > bytes {
+        let mebibytes = bytes >> 20;
+        return Err(format!("{} is larger than {mebibytes} MiB", file.display()));
     }
     Ok(text)
 }

@@ -206,7 +206,7 @@ async fn a_request_under_way_finishes_though_the_certificate_is_replaced() {
     stream.read_exact(&mut answer).await.expect("a beginning");
     world
         .gateway
-        .reload_tls(&identity(&second))
+        .reload_tls(&identity(&second), &gateway::ClientCertificates::Off)
         .expect("usable");
     halves.go_on.notify_one();
     stream.read_to_end(&mut answer).await.expect("the rest");

@@ -485,7 +485,7 @@ async fn http2_and_tls_are_served_and_a_reloaded_certificate_is_used() {
     }
     world
         .gateway
-        .reload_tls(&second)
+        .reload_tls(&second, &gateway::ClientCertificates::Off)
         .expect("a good certificate");
     connect(first_der)
         .await

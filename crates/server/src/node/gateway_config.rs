@@ -4,7 +4,6 @@ use std::fs::{File, OpenOptions};
 use std::io::{Write, stderr};
 use std::num::NonZeroU32;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
 use std::time::Duration;
 
 use gateway::{
@@ -14,13 +13,9 @@ use gateway::{
 
 use super::backend_tokens;
 use crate::config::{
-    AccessLogSetting, ClientAddressHeader, ClientCertificatesSetting, Config, ForwardedSetting,
-    GatewaySettings,
+    AccessLogSetting, ClientAddressHeader, Config, ForwardedSetting, GatewaySettings,
 };
 use crate::gateway_tls::GatewayTls;
-
-/// No bundle of certification authorities is that long.
-const LONGEST_BUNDLE: u64 = 4 * 1024 * 1024;
 
 /// An error is a sentence for the operator.
 pub(super) fn gateway_config(config: &Config, tls: GatewayTls) -> Result<GatewayConfig, String> {
@@ -78,7 +73,7 @@ pub(super) fn gateway_config(config: &Config, tls: GatewayTls) -> Result<Gateway
             keep_active: seconds(settings.introspection_cache_seconds),
             ..defaults.introspection
         },
-        client_certificates: client_certificates(settings)?,
+        client_certificates: tls.clients,
         trusted_proxies: trusted_proxies(settings)?,
         backend_tokens: backend_tokens::settings(&settings.backend_jwt, &config.data_folder)?,
         clock_leeway: seconds(settings.clock_leeway_seconds),
@@ -118,19 +113,6 @@ pub(super) fn access_log(config: &Config) -> Result<Box<dyn Write + Send>, Strin
     }
 }
 
-fn client_certificates(settings: &GatewaySettings) -> Result<gateway::ClientCertificates, String> {
-    let authorities = &settings.client_certificate_authorities_file;
-    Ok(match settings.client_certificates {
-        ClientCertificatesSetting::Off => gateway::ClientCertificates::Off,
-        ClientCertificatesSetting::Ask if authorities.as_os_str().is_empty() => {
-            gateway::ClientCertificates::Any
-        }
-        ClientCertificatesSetting::Ask => {
-            gateway::ClientCertificates::SignedBy(crate::tls::read(authorities)?)
-        }
-    })
-}
-
 pub(crate) fn trusted_proxies(settings: &GatewaySettings) -> Result<TrustedProxies, String> {
     let networks = settings.trusted_proxies.iter().map(|network| {
         // A single address is a network of one.
@@ -158,26 +140,6 @@ pub(crate) fn trusted_proxies(settings: &GatewaySettings) -> Result<TrustedProxi
         },
         certificate_header,
     })
-}
-
-/// Certification authorities for upstreams. An error names the setting.
-pub(crate) fn authorities(file: &Path) -> Result<Option<String>, String> {
-    if file.as_os_str().is_empty() {
-        return Ok(None);
-    }
-    let unusable = |reason: &str| {
-        format!(
-            "gateway.upstream_authorities_file: {}: {reason}",
-            file.display()
-        )
-    };
-    let length = std::fs::metadata(file).map(|file| file.len());
-    if length.map_err(|error| unusable(&error.to_string()))? > LONGEST_BUNDLE {
-        return Err(unusable("is too large for certificates"));
-    }
-    std::fs::read_to_string(file)
-        .map(Some)
-        .map_err(|error| unusable(&error.to_string()))
 }
 
 #[cfg(test)]

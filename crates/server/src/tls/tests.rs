@@ -59,13 +59,13 @@ async fn a_changed_certificate_is_used_for_the_next_handshake() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let (first, second) = (identity(), identity());
     put(folder.path(), &first);
-    let mut watch = TlsWatch::new("test", files(folder.path()));
+    let mut watch = TlsWatch::new("test", files(folder.path()).paths());
     let tls = SharedTls::new(&files(folder.path()).load().expect("readable")).expect("usable");
     assert!(is_accepted(&tls, &first).await);
     assert!(!is_accepted(&tls, &second).await);
 
     put(folder.path(), &second);
-    watch.look(|identity| tls.replace(identity));
+    watch.look(|| tls.replace(&files(folder.path()).load()?));
     assert!(is_accepted(&tls, &second).await);
     assert!(!is_accepted(&tls, &first).await);
 }
@@ -75,20 +75,20 @@ async fn a_certificate_that_cannot_be_used_leaves_the_old_one_until_a_good_one_c
     let folder = tempfile::tempdir().expect("a temporary folder");
     let (first, second) = (identity(), identity());
     put(folder.path(), &first);
-    let mut watch = TlsWatch::new("test", files(folder.path()));
+    let mut watch = TlsWatch::new("test", files(folder.path()).paths());
     let tls = SharedTls::new(&files(folder.path()).load().expect("readable")).expect("usable");
 
     // Half a change: the new certificate beside the old key.
     put(folder.path(), &(second.0.clone(), first.1.clone()));
-    watch.look(|identity| tls.replace(identity));
+    watch.look(|| tls.replace(&files(folder.path()).load()?));
     assert!(is_accepted(&tls, &first).await);
 
     std::fs::remove_file(folder.path().join("tls.key")).expect("removed");
-    watch.look(|identity| tls.replace(identity));
+    watch.look(|| tls.replace(&files(folder.path()).load()?));
     assert!(is_accepted(&tls, &first).await);
 
     put(folder.path(), &second);
-    watch.look(|identity| tls.replace(identity));
+    watch.look(|| tls.replace(&files(folder.path()).load()?));
     assert!(is_accepted(&tls, &second).await);
 }
 
@@ -96,8 +96,30 @@ async fn a_certificate_that_cannot_be_used_leaves_the_old_one_until_a_good_one_c
 fn files_that_did_not_change_are_not_read_again() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     put(folder.path(), &identity());
-    let mut watch = TlsWatch::new("test", files(folder.path()));
-    watch.look(|_| panic!("nothing is new"));
+    let mut watch = TlsWatch::new("test", files(folder.path()).paths());
+    watch.look(|| panic!("nothing is new"));
+}
+
+#[test]
+fn each_file_that_changes_alone_is_noticed_once() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    put(folder.path(), &identity());
+    let authorities = folder.path().join("authorities.pem");
+    std::fs::write(&authorities, "").expect("writable");
+    let mut watched = files(folder.path()).paths();
+    watched.push(authorities);
+    let mut watch = TlsWatch::new("test", watched.clone());
+    let reloads = std::cell::Cell::new(0);
+    let count = || {
+        reloads.set(reloads.get() + 1);
+        Ok(())
+    };
+    for (file, expected) in watched.iter().zip(1..) {
+        std::fs::write(file, format!("{expected} is new")).expect("writable");
+        watch.look(count);
+        watch.look(count);
+        assert_eq!(reloads.get(), expected, "{}", file.display());
+    }
 }
 
 #[test]
