@@ -59,8 +59,9 @@ impl Actor {
         self.roles.iter().any(|held| held == role)
     }
 
+    /// An administrator who acts as one: a token that was given fewer scopes does not open what is other people's.
     pub fn is_admin(&self) -> bool {
-        self.has_role(ADMIN_ROLE)
+        self.has_role(ADMIN_ROLE) && self.has_any_scope(&["apim:admin"])
     }
 
     /// Holds at least one of these scopes (WSO2 lists alternatives per operation).

@@ -16,6 +16,9 @@ pub trait AccessTokens: Send {
 
     async fn delete(&mut self, token_hash: &str) -> Result<(), StoreError>;
 
+    /// Removes a user's, expired or not.
+    async fn delete_of(&mut self, username: &str) -> Result<(), StoreError>;
+
     /// Removes what has expired; says how many.
     async fn delete_expired(&mut self, now: Timestamp) -> Result<u64, StoreError>;
 }
@@ -65,6 +68,15 @@ impl AccessTokens for SqlTx {
             "DELETE FROM access_tokens WHERE token_hash = $1",
         )
         .text(token_hash);
+        self.execute(statement).await.map(|_| ())
+    }
+
+    async fn delete_of(&mut self, username: &str) -> Result<(), StoreError> {
+        let statement = Statement::new(
+            &ACCESS_TOKENS,
+            "DELETE FROM access_tokens WHERE username = $1",
+        )
+        .text(username);
         self.execute(statement).await.map(|_| ())
     }
 

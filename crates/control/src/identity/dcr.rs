@@ -22,7 +22,7 @@ const MOST_PER_OWNER: u64 = 100;
 pub struct NewClient {
     /// 1 to 255 characters; the same name again answers with the same client.
     pub name: String,
-    /// The actor when `None`. Only administrators may name somebody else.
+    /// The actor when `None`. Only administrators may name somebody else, with a token for `apim:admin`.
     pub owner: Option<String>,
     pub callback_url: String,
     pub grant_types: Vec<String>,

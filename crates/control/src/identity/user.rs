@@ -100,7 +100,8 @@ impl Identity<'_> {
         Ok(tx.users().list().await?)
     }
 
-    /// Replaces a user's password; the user's access tokens live on until they expire. Administrators only.
+    /// Replaces a user's password and ends the user's access tokens: whoever knew the old one is out. Administrators
+    /// only.
     pub async fn set_password(
         &self,
         actor: &Actor,
@@ -118,6 +119,7 @@ impl Identity<'_> {
             ..found.ok_or(Error::NotFound(Noun::User))?
         };
         tx.users().update(&user).await?;
+        tx.access_tokens().delete_of(username).await?;
         record(&mut tx, &actor.username, "user.set_password", &user).await?;
         tx.commit().await
     }

@@ -2,6 +2,7 @@ use control::Error;
 use control::error::Noun;
 use control::provisioning::Deletion;
 use control::subscription::NewSubscription;
+use domain::user::Actor;
 use store::Page;
 use store::application::ApplicationQuery;
 
@@ -59,6 +60,12 @@ async fn somebody_elses_application_does_not_exist() {
         .unwrap();
     assert_eq!(listed.total, 0);
 
+    let narrow = Actor {
+        scopes: ["apim:subscribe".to_owned()].into(),
+        ..admin()
+    };
+    let refused = applications.get(&narrow, id).await;
+    assert!(matches!(refused.unwrap_err(), Error::NotFound(_)));
     let seen = applications.get(&admin(), id).await.unwrap();
     assert_eq!(seen.settings.name, "weather");
 }

@@ -6,6 +6,7 @@ use control::error::Noun;
 use control::identity::user::UserAccess;
 use control::identity::{AuthenticationError, NewClient, NewUser, TokenError};
 use domain::oauth_client::RegisteredOAuthClient;
+use domain::user::Actor;
 use secrecy::ExposeSecret;
 
 use crate::support::{World, actor, admin, ann, secret};
@@ -186,8 +187,14 @@ async fn nobody_registers_a_client_for_somebody_else_but_an_administrator() {
         ..client("script", &["password"])
     };
     let bob = actor("bob", &["subscriber"]);
-    let refused = identity.register_client(&bob, for_ann.clone()).await;
-    assert!(matches!(refused.unwrap_err(), Error::Forbidden(_)));
+    let narrow = Actor {
+        scopes: ["apim:dcr:app_manage".to_owned()].into(),
+        ..admin()
+    };
+    for other in [bob, narrow] {
+        let refused = identity.register_client(&other, for_ann.clone()).await;
+        assert!(matches!(refused.unwrap_err(), Error::Forbidden(_)));
+    }
     let registered = identity.register_client(&admin(), for_ann).await.unwrap();
     assert_eq!(registered.client.owner, "ann");
 }
@@ -330,6 +337,11 @@ async fn a_new_password_replaces_the_old_one() {
     let world = World::start().await;
     with_ann(&world).await;
     let identity = world.control.identity();
+    let script = registers(&world, &["client_credentials"]).await;
+    let issued = identity
+        .token_by_client_credentials(&script.client.client_id, &script.client_secret, &[])
+        .await
+        .unwrap();
     identity
         .set_password(&admin(), "ann", &secret("battery staple"))
         .await
@@ -342,6 +354,9 @@ async fn a_new_password_replaces_the_old_one() {
         .authenticate_password("ann", &secret("battery staple"), None)
         .await
         .unwrap();
+    let token = issued.access_token.expose_secret();
+    let old = identity.authenticate_token(token).await;
+    assert!(matches!(old, Err(AuthenticationError::Invalid)));
 }
 
 #[tokio::test]

@@ -60,3 +60,17 @@ pub async fn expired_tokens_go_and_the_others_stay(bench: &Bench) -> Outcome {
     assert!(tx.access_tokens().find("future").await?.is_some());
     Ok(())
 }
+
+pub async fn a_users_tokens_go_and_the_others_stay(bench: &Bench) -> Outcome {
+    let mut tx = bench.begin().await?;
+    for (hash, username) in [("aa11", "ann"), ("aa22", "ann"), ("bb11", "bob")] {
+        let mut token = bench.samples.access_token(hash);
+        token.username = username.to_owned();
+        tx.access_tokens().insert(&token).await?;
+    }
+    tx.access_tokens().delete_of("ann").await?;
+    assert!(tx.access_tokens().find("aa11").await?.is_none());
+    assert!(tx.access_tokens().find("aa22").await?.is_none());
+    assert!(tx.access_tokens().find("bb11").await?.is_some());
+    Ok(())
+}
