@@ -13,7 +13,6 @@ use store::{Page, StoreError, Tx};
 
 use crate::error::Noun;
 use crate::identity::authorization::require;
-use crate::token::find_by_context;
 use crate::{Control, Error};
 
 /// REST scopes that may read blocking conditions (WSO2 admin API).
@@ -206,11 +205,11 @@ async fn check_exists(tx: &mut dyn Tx, subject: &BlockedSubject) -> Result<(), E
 }
 
 async fn check_api(tx: &mut dyn Tx, context: &str, version: &str) -> Result<(), Error> {
-    match find_by_context(tx, context, version).await {
-        Err(Error::NotFound(_)) => Err(wrong(format!(
+    match tx.apis().find_at(context, version).await? {
+        Some(_) => Ok(()),
+        None => Err(wrong(format!(
             "there is no API with the context {context:?} in version {version:?}"
         ))),
-        other => other.map(|_| ()),
     }
 }
 

@@ -5,20 +5,22 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use domain::api::Verb;
+use domain::api::{Api, Verb};
 use domain::explanation::{CheckOutcome, ExplainedCheck, Explanation};
 use domain::id::ApiId;
 use domain::user::Actor;
+use domain::validation::Check;
 use domain::{Invalid, SecretString};
 use secrecy::ExposeSecret;
-use store::api::ApiQuery;
-use store::{Page, Tx};
 
 use crate::error::Noun;
 use crate::{Control, Error};
 
-/// The longest token that is looked at, in bytes; gateways refuse longer ones as well.
+/// The longest token that is looked at, in bytes: more than any gateway takes that was not told to take more.
 pub(crate) const LONGEST_TOKEN: usize = 64 * 1024;
+
+/// Bytes.
+const LONGEST_PATH: usize = 8 * 1024;
 
 /// The last check that speaks of the token alone, signed or introspected; what comes after it speaks of an
 /// application.
@@ -29,7 +31,8 @@ const LAST_CHECKS_OF_THE_TOKEN: [&str; 2] = ["signature", "introspection"];
 pub struct ExplainToken {
     pub token: SecretString,
     pub api: ApiReference,
-    /// Verb and path below the API's context and version; where missing, the API's first operation.
+    /// Verb and path (1 to 8,192 bytes, from its first slash) below the API's context and version; where either is
+    /// missing, the API is asked about as a whole, and the scopes of its resources are not looked at.
     pub verb: Option<Verb>,
     pub path: Option<String>,
 }
@@ -45,6 +48,8 @@ pub enum ApiReference {
 #[derive(Clone, Debug)]
 pub struct Question {
     pub token: SecretString,
+    /// Nothing is said of another one, wherever the path may lead.
+    pub api: ApiId,
     /// The API's context, without the version.
     pub context: String,
     pub version: String,
@@ -76,14 +81,24 @@ impl<'a> Tokens<'a> {
             let message = format!("must have 1 to {LONGEST_TOKEN} bytes, has {length}");
             return Err(Invalid::field("token", message).into());
         }
-        let (context, version) = self.visible_api(actor, &wanted.api).await?;
+        if let Some(path) = &wanted.path {
+            let mut check = Check::default();
+            check.length("path", path, 1, LONGEST_PATH).that(
+                path.starts_with('/'),
+                "path",
+                "must begin with /",
+            );
+            check.finish()?;
+        }
+        let api = self.visible_api(actor, &wanted.api).await?;
         let explainer: &Arc<dyn Explainer> = self.control.explainer().ok_or(Error::Forbidden(
             "no gateway runs in this process that could explain tokens",
         ))?;
         let question = Question {
             token: wanted.token,
-            context,
-            version,
+            api: api.id,
+            context: api.settings.context,
+            version: api.settings.version,
             verb: wanted.verb,
             path: wanted.path,
         };
@@ -105,56 +120,21 @@ impl<'a> Tokens<'a> {
         })
     }
 
-    /// Context and version of an API that the actor may know.
-    async fn visible_api(
-        &self,
-        actor: &Actor,
-        reference: &ApiReference,
-    ) -> Result<(String, String), Error> {
+    /// An API that the actor may know.
+    async fn visible_api(&self, actor: &Actor, reference: &ApiReference) -> Result<Api, Error> {
         let id = match reference {
             ApiReference::Id(id) => *id,
             ApiReference::ContextAndVersion { context, version } => {
                 let mut tx = self.control.store().read().await?;
-                find_by_context(&mut *tx, context, version).await?
+                let found = tx.apis().find_at(context, version).await?;
+                found.ok_or(Error::NotFound(Noun::Api))?.id
             }
         };
-        let settings = if actor.is_admin() {
-            self.control.apis().get(actor, id).await?.settings
-        } else {
-            self.control
-                .apis()
-                .get_visible(actor, id)
-                .await?
-                .api
-                .settings
-        };
-        Ok((settings.context, settings.version))
-    }
-}
-
-pub(crate) async fn find_by_context(
-    tx: &mut dyn Tx,
-    context: &str,
-    version: &str,
-) -> Result<ApiId, Error> {
-    let query = ApiQuery {
-        version: version.to_owned(),
-        ..ApiQuery::default()
-    };
-    let mut page = Page::FIRST;
-    loop {
-        let listed = tx.apis().list(&query, page).await?;
-        let found = listed
-            .items
-            .iter()
-            .find(|api| api.settings.context == context);
-        if let Some(api) = found {
-            return Ok(api.id);
+        let apis = self.control.apis();
+        if actor.is_admin() {
+            return apis.get(actor, id).await;
         }
-        page.offset = page.offset.saturating_add(page.limit);
-        if listed.items.is_empty() || u64::from(page.offset) >= listed.total {
-            return Err(Error::NotFound(Noun::Api));
-        }
+        Ok(apis.get_visible(actor, id).await?.api)
     }
 }
 

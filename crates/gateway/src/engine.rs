@@ -300,11 +300,17 @@ fn explained_decision(
             };
             authorize(&credential, api, None, ground, recorder).map(|_: Caller| ())
         }
-        ExplainTarget::Request { verb, path } => {
+        ExplainTarget::Request { api, verb, path } => {
+            let api_there = api_at(ground.snapshot, path);
+            if api.is_some_and(|api| api_there.is_some_and(|there| there.entry.id != api)) {
+                recorder.failed(Check::Route, Reason::ApiUnknown);
+                return Err(Stop::Refused(Box::new(Refusal::new(Reason::ApiUnknown))));
+            }
             let method = Method::from_bytes(verb.as_str().as_bytes()).unwrap_or(Method::GET);
             let mut headers = HeaderMap::new();
             // Whatever header the API reads is the one that has the token.
-            let header = credential_header(ground.snapshot, path)
+            let header = api_there
+                .map(|api| api.entry.authorization_header.as_str())
                 .and_then(|name| HeaderName::from_bytes(name.as_bytes()).ok())
                 .unwrap_or(http::header::AUTHORIZATION);
             if let Ok(value) = HeaderValue::from_str(&format!("Bearer {token}")) {
@@ -323,11 +329,10 @@ fn explained_decision(
     }
 }
 
-/// The header in which the API at this request path wants the credential.
-fn credential_header<'s>(snapshot: &'s Snapshot, path: &str) -> Option<&'s str> {
+/// Where a request with this path would go.
+fn api_at<'s>(snapshot: &'s Snapshot, path: &str) -> Option<&'s Api> {
     let path = RequestPath::parse(path.split('?').next()?).ok()?;
-    let api = Route::find(snapshot, &path)?.api;
-    Some(api.entry.authorization_header.as_str())
+    Some(Route::find(snapshot, &path)?.api)
 }
 
 /// People paste the whole header value.

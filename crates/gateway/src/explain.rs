@@ -7,6 +7,7 @@ use std::sync::Arc;
 use domain::SecretString;
 use domain::api::{Operation, Verb};
 use domain::explanation::{CheckOutcome, ExplainedCheck, Explanation};
+use domain::id::ApiId;
 use domain::key_mapping::KeyType;
 use domain::token_profile::AudienceRule;
 use jiff::Timestamp;
@@ -37,8 +38,12 @@ pub struct ExplainRequest {
 pub enum ExplainTarget {
     /// An API as a whole: resource scopes are not looked at.
     Api { context: String, version: String },
-    /// One request, path with context and version.
-    Request { verb: Verb, path: String },
+    /// One request, path with context and version. With `api`, a path that leads to another API leads nowhere.
+    Request {
+        api: Option<ApiId>,
+        verb: Verb,
+        path: String,
+    },
 }
 
 /// Writes down what `decide` says.

@@ -24,6 +24,9 @@ pub trait Apis: Send {
 
     async fn find(&mut self, id: ApiId) -> Result<Option<Api>, StoreError>;
 
+    /// The API of this context, compared exactly, in this version.
+    async fn find_at(&mut self, context: &str, version: &str) -> Result<Option<Api>, StoreError>;
+
     /// The OpenAPI document as it was given.
     async fn definition(&mut self, id: ApiId) -> Result<Option<String>, StoreError>;
 
@@ -41,8 +44,6 @@ pub trait Apis: Send {
 pub struct ApiQuery {
     /// Any letter case; empty means any.
     pub name_contains: String,
-    /// Exact; empty means any.
-    pub version: String,
     /// Empty means any.
     pub lifecycle: Vec<LifecycleState>,
     /// Only what [`Viewer::sees`] says yes to.
@@ -140,6 +141,16 @@ impl Apis for SqlTx {
             .transpose()
     }
 
+    async fn find_at(&mut self, context: &str, version: &str) -> Result<Option<Api>, StoreError> {
+        let select = select!("WHERE context = $1 AND api_version = $2");
+        let statement = Statement::new(&APIS, select).text(context).text(version);
+        self.fetch_optional(statement)
+            .await?
+            .as_ref()
+            .map(api)
+            .transpose()
+    }
+
     async fn definition(&mut self, id: ApiId) -> Result<Option<String>, StoreError> {
         let statement = Statement::new(&APIS, "SELECT definition FROM apis WHERE id = $1").id(id);
         self.fetch_optional(statement)
@@ -152,23 +163,23 @@ impl Apis for SqlTx {
         let total = Statement::new(
             &APIS,
             count!(
-                "WHERE name_folded LIKE $1 ESCAPE '~' AND ($2 = '' OR api_version = $2)
-                   AND ($3 = '' OR $3 LIKE '%,' || lifecycle || ',%')
-                   AND ($4 = '' OR $4 LIKE '%,' || visibility || ',%'
+                "WHERE name_folded LIKE $1 ESCAPE '~'
+                   AND ($2 = '' OR $2 LIKE '%,' || lifecycle || ',%')
+                   AND ($3 = '' OR $3 LIKE '%,' || visibility || ',%'
                         OR EXISTS (SELECT 1 FROM api_roles
-                                   WHERE api_id = apis.id AND REPLACE($5, ',' || role || ',', '') <> $5))"
+                                   WHERE api_id = apis.id AND REPLACE($4, ',' || role || ',', '') <> $4))"
             ),
         );
         let total = self.fetch_count(bind_query(total, query)).await?;
         let statement = Statement::new(
             &APIS,
             select!(
-                "WHERE name_folded LIKE $1 ESCAPE '~' AND ($2 = '' OR api_version = $2)
-                   AND ($3 = '' OR $3 LIKE '%,' || lifecycle || ',%')
-                   AND ($4 = '' OR $4 LIKE '%,' || visibility || ',%'
+                "WHERE name_folded LIKE $1 ESCAPE '~'
+                   AND ($2 = '' OR $2 LIKE '%,' || lifecycle || ',%')
+                   AND ($3 = '' OR $3 LIKE '%,' || visibility || ',%'
                         OR EXISTS (SELECT 1 FROM api_roles
-                                   WHERE api_id = apis.id AND REPLACE($5, ',' || role || ',', '') <> $5))
-                 ORDER BY name_folded COLLATE \"C\", api_version COLLATE \"C\", id LIMIT $6 OFFSET $7"
+                                   WHERE api_id = apis.id AND REPLACE($4, ',' || role || ',', '') <> $4))
+                 ORDER BY name_folded COLLATE \"C\", api_version COLLATE \"C\", id LIMIT $5 OFFSET $6"
             ),
         );
         self.list_apis(total, bind_query(statement, query).page(page))
@@ -283,7 +294,6 @@ fn bind_query(statement: Statement, query: &ApiQuery) -> Statement {
     };
     statement
         .text(contains_pattern(&query.name_contains))
-        .text(&query.version)
         .text(states)
         .text(open)
         .text(roles)

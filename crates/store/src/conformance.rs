@@ -45,6 +45,7 @@ macro_rules! conformance_tests {
                 one_hash_is_kept_once,
                 a_deleted_token_is_not_found,
                 expired_tokens_go_and_the_others_stay,
+                a_users_tokens_go_and_the_others_stay,
             ];
             api: [
                 what_is_inserted_is_found,
@@ -57,7 +58,8 @@ macro_rules! conformance_tests {
                 one_that_is_subscribed_to_is_not_deleted,
                 it_is_listed_by_part_of_its_name_in_any_letter_case,
                 wildcards_in_a_search_are_ordinary_characters,
-                it_is_listed_by_version_and_by_lifecycle,
+                it_is_listed_by_lifecycle,
+                it_is_found_by_its_context_and_version,
                 pages_follow_each_other_and_know_the_total,
                 those_that_name_a_key_manager_are_listed,
                 a_large_definition_is_kept_to_the_byte,

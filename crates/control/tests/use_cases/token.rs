@@ -143,3 +143,18 @@ async fn an_empty_or_endless_token_is_refused() {
         assert!(matches!(refused.unwrap_err(), Error::Invalid(_)));
     }
 }
+
+#[tokio::test]
+async fn a_path_that_is_not_below_the_api_is_refused() {
+    let installation = Installation::without_runner().await;
+    let api = published_pizza(&installation).await;
+    for path in [".1/items", "items", "", &format!("/{}", "x".repeat(8_192))] {
+        let mut wanted = question(api.clone());
+        wanted.path = Some(path.to_owned());
+        let refused = installation.control.tokens().explain(&ann(), wanted).await;
+        let Error::Invalid(invalid) = refused.unwrap_err() else {
+            panic!("{path}");
+        };
+        assert_eq!(invalid.0[0].field, "path");
+    }
+}

@@ -133,6 +133,23 @@ async fn an_api_can_be_asked_about_without_a_path() {
 }
 
 #[tokio::test]
+async fn nothing_is_said_of_another_api_than_the_one_that_was_asked_about() {
+    let world = World::start().await;
+    let ask = |api| ExplainRequest {
+        token: token().into(),
+        target: ExplainTarget::Request {
+            api: Some(api),
+            verb: Verb::Get,
+            path: "/exampleapi/1.0.0/items".to_owned(),
+        },
+    };
+    assert!(world.gateway.explain(&ask(id(1))).await.accepted);
+    let explanation = world.gateway.explain(&ask(id(99))).await;
+    assert_eq!(explanation.reason.as_deref(), Some("api_unknown"));
+    assert!(explanation.application.is_none());
+}
+
+#[tokio::test]
 async fn an_explanation_is_what_the_gateway_answers() {
     let world = World::start().await;
     let tokens = [
@@ -167,6 +184,7 @@ async fn an_explanation_is_what_the_gateway_answers() {
                 let request = ExplainRequest {
                     token: token.clone().into(),
                     target: ExplainTarget::Request {
+                        api: None,
                         verb: Verb::Get,
                         path: path.to_owned(),
                     },

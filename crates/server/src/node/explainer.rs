@@ -15,6 +15,7 @@ impl Explainer for GatewayExplainer {
         let (context, version) = (question.context.clone(), question.version.clone());
         let target = match (question.verb, &question.path) {
             (Some(verb), Some(path)) => ExplainTarget::Request {
+                api: Some(question.api),
                 verb,
                 path: format!("{context}/{version}{path}"),
             },

@@ -352,6 +352,7 @@ impl World {
         let request = gateway::ExplainRequest {
             token: token.to_owned().into(),
             target: gateway::ExplainTarget::Request {
+                api: None,
                 verb: Verb::Get,
                 path: "/exampleapi/1.0.0/items".to_owned(),
             },

@@ -57,9 +57,9 @@ pub(crate) struct ExplainTokenRequest {
     api_id: Option<String>,
     context: Option<String>,
     version: Option<String>,
-    /// The API's first operation when absent.
+    /// Without verb and path the API is asked about as a whole: scopes of its resources are not looked at.
     verb: Option<String>,
-    /// Below the API's context and version.
+    /// Below the API's context and version, from its first slash.
     path: Option<String>,
 }
 
