@@ -47,7 +47,7 @@ pub(crate) enum UsersCommand {
         #[command(flatten)]
         settings: Settings,
     },
-    /// Replaces a password; a generated one is printed once.
+    /// Replaces a password and ends the tokens that came of the old one; a generated one is printed once.
     SetPassword {
         name: String,
         #[command(flatten)]
