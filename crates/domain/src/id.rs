@@ -25,8 +25,9 @@ macro_rules! typed_id {
                 Self(uuid)
             }
 
-            pub const fn as_uuid(&self) -> Uuid {
-                self.0
+            /// Its text as [`Display`](fmt::Display) writes it, without asking for memory.
+            pub fn as_text<'b>(&self, buffer: &'b mut [u8; 36]) -> &'b str {
+                self.0.hyphenated().encode_lower(buffer)
             }
         }
 

@@ -14,7 +14,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-pub(crate) use json_line::JsonLine;
+use json_line::SecondText;
+pub(crate) use json_line::{JsonLine, fields};
 
 /// Threads that write at the same time rarely meet in one of these.
 const SHARDS: usize = 16;
@@ -68,6 +69,7 @@ struct Shared {
 #[derive(Default)]
 struct Shard {
     lines: Vec<u8>,
+    second: SecondText,
     count: u64,
     /// Requests that went well, for the sample.
     well: u32,
@@ -131,7 +133,8 @@ impl AccessLog {
             return;
         }
         let before = shard.lines.len();
-        let mut line = JsonLine::begin(&mut shard.lines);
+        let Shard { lines, second, .. } = &mut *shard;
+        let mut line = JsonLine::begin(lines, second);
         write(&mut line);
         line.end();
         shard.count += 1;

@@ -6,7 +6,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use domain::api::KeyManagerSelection;
 use domain::key_mapping::KeyType;
 use domain::snapshot::ApiEntry;
+use http::HeaderName;
+use http::header::AUTHORIZATION;
 
+use crate::access_log;
 use crate::cors::Cors;
 use crate::key_manager::KeyManager;
 use crate::limits::{Limit, Used};
@@ -29,8 +32,12 @@ pub(crate) struct Api {
     /// Counts requests: they go to the endpoints in turn.
     turn: AtomicUsize,
     base_path: Arc<str>,
+    /// Where the credential is looked for.
+    pub(crate) credential_header: HeaderName,
     pub(crate) cors: Option<Cors>,
     pub(crate) edits: ApiEdits,
+    /// What the access log says about it.
+    pub(crate) log_fields: Box<[u8]>,
 }
 
 /// What the endpoints can bear, and what they were given.
@@ -87,8 +94,15 @@ impl Api {
             sandbox: upstreams(&entry.endpoints.sandbox, origins),
             turn: AtomicUsize::new(0),
             base_path: format!("{}/{}", entry.context, entry.version).into(),
+            // What is no name for a header is refused when it is saved.
+            credential_header: HeaderName::from_bytes(entry.authorization_header.as_bytes())
+                .unwrap_or(AUTHORIZATION),
             cors: entry.cors.as_ref().map(Cors::compile),
             edits: ApiEdits::compile(&entry),
+            log_fields: access_log::fields(|line| {
+                line.text("api.name", &entry.name);
+                line.text("api.version", &entry.version);
+            }),
             entry,
         }
     }

@@ -1,6 +1,6 @@
 //! The credential in the request: one header line, `Bearer`, one token of bounded size (RFC 6750 section 2.1).
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 
 use crate::client_certificate::ClientCertificate;
 use crate::refusal::Reason;
@@ -12,10 +12,10 @@ pub(crate) struct Credential<'r> {
     pub(crate) certificate: &'r ClientCertificate<'r>,
 }
 
-/// The token of the request. `header` is the API's header name, lower case.
+/// The token of the request. `header` is the API's.
 pub(crate) fn bearer_token<'r>(
     headers: &'r HeaderMap,
-    header: &str,
+    header: &HeaderName,
     longest: usize,
 ) -> Result<&'r str, Reason> {
     let mut lines = headers.get_all(header).iter();
@@ -36,14 +36,11 @@ pub(crate) fn bearer_token<'r>(
         return Err(Reason::CredentialMissing);
     }
     let token = rest.trim_ascii();
-    #[expect(
-        clippy::needless_bitwise_bool,
-        reason = "without a way out in between the processor looks at many of a token's thousand bytes at once"
-    )]
-    let is_one_word = token.iter().fold(true, |so_far, byte| {
-        so_far & byte.is_ascii_graphic() & (*byte != b',')
+    // Without a way out in between, so that the processor looks at many of a token's thousand bytes at once.
+    let strange = token.iter().fold(0, |so_far, byte| {
+        so_far | u8::from(!byte.is_ascii_graphic()) | u8::from(*byte == b',')
     });
-    let token = str::from_utf8(token).ok().filter(|_| is_one_word);
+    let token = str::from_utf8(token).ok().filter(|_| strange == 0);
     let token = token.ok_or(Reason::CredentialMalformed)?;
     Ok(token)
 }
@@ -61,7 +58,7 @@ mod tests {
                 HeaderValue::from_str(line).expect("a header value"),
             );
         }
-        bearer_token(&headers, "authorization", 16).map(str::to_owned)
+        bearer_token(&headers, &http::header::AUTHORIZATION, 16).map(str::to_owned)
     }
 
     #[test]

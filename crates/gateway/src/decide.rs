@@ -79,7 +79,7 @@ pub(crate) fn decide<T: Trace>(
     not_blocked(route.api, request.client, ground.snapshot, trace)?;
 
     let (caller, key_type) = if operation.auth_required {
-        let header = &route.api.entry.authorization_header;
+        let header = &route.api.credential_header;
         let caller = bearer_token(request.headers, header, ground.longest_token)
             .map_err(|reason| refuse(Check::Credential, reason, route.api, trace))
             .map(|token| Credential {

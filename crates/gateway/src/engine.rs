@@ -10,7 +10,7 @@ use domain::explanation::Explanation;
 use domain::id::ApiId;
 use domain::snapshot::SnapshotUpdate;
 use domain::{Clock, SecretString};
-use http::header::HeaderName;
+use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue, Method, Response};
 use secrecy::ExposeSecret as _;
 
@@ -309,10 +309,7 @@ fn explained_decision(
             let method = Method::from_bytes(verb.as_str().as_bytes()).unwrap_or(Method::GET);
             let mut headers = HeaderMap::new();
             // Whatever header the API reads is the one that has the token.
-            let header = api_there
-                .map(|api| api.entry.authorization_header.as_str())
-                .and_then(|name| HeaderName::from_bytes(name.as_bytes()).ok())
-                .unwrap_or(http::header::AUTHORIZATION);
+            let header = api_there.map_or(AUTHORIZATION, |api| api.credential_header.clone());
             if let Ok(value) = HeaderValue::from_str(&format!("Bearer {token}")) {
                 headers.insert(header, value);
             }

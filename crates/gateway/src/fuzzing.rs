@@ -157,7 +157,7 @@ pub fn path(data: &[u8]) {
 /// Header lines of whatever bytes: a credential only of one clean line; and an upstream is told what the gateway
 /// says, not what the client wants it to believe.
 pub fn headers(data: &[u8]) {
-    const CREDENTIAL: &str = "authorization";
+    const CREDENTIAL: HeaderName = http::header::AUTHORIZATION;
     const LONGEST_TOKEN: usize = 1_024;
     let mut given = HeaderMap::new();
     for line in data[..data.len().min(LONGEST)]
@@ -173,7 +173,7 @@ pub fn headers(data: &[u8]) {
             given.append(name, value);
         }
     }
-    if let Ok(token) = bearer_token(&given, CREDENTIAL, LONGEST_TOKEN) {
+    if let Ok(token) = bearer_token(&given, &CREDENTIAL, LONGEST_TOKEN) {
         assert!(token.len() <= LONGEST_TOKEN);
         assert!(!token.contains([' ', '\t', ',']));
         assert_eq!(given.get_all(CREDENTIAL).iter().count(), 1);
@@ -189,9 +189,9 @@ pub fn headers(data: &[u8]) {
             policy,
             request_id: &request_id,
         };
-        for_upstream(&mut headers, CREDENTIAL, origin);
+        for_upstream(&mut headers, &CREDENTIAL, origin);
         for name in [
-            CREDENTIAL,
+            "authorization",
             "x-jwt-assertion",
             "proxy-authorization",
             "expect",

@@ -9,6 +9,7 @@ use domain::snapshot::{KeyManagerEntry, ValidationMethod};
 use domain::token_profile::{SignatureAlgorithm, TokenProfile};
 use regex::Regex;
 
+use crate::access_log;
 use crate::claims::Claims;
 use crate::key_set::KeySource;
 
@@ -22,6 +23,8 @@ pub(crate) struct KeyManager {
     /// Patterns of opaque tokens.
     reference_rules: Vec<Regex>,
     has_rules: bool,
+    /// What the access log says about it.
+    pub(crate) log_fields: Box<[u8]>,
 }
 
 /// One "token handling option": every claim must match its pattern.
@@ -56,6 +59,7 @@ impl KeyManager {
             jwt_rules,
             reference_rules,
             has_rules: !entry.token_validation.is_empty(),
+            log_fields: access_log::fields(|line| line.text("key_manager.name", &entry.name)),
             entry,
         }
     }

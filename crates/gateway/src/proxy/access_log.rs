@@ -128,7 +128,7 @@ impl AccessRecord {
 
     /// What does not apply is left out.
     fn write(&self, line: &mut JsonLine<'_>, status: Option<u16>, own: Duration, total: Duration) {
-        line.shown("timestamp", self.engine.clock.now());
+        line.instant("timestamp", self.engine.clock.now());
         line.text("target", "gateway.access");
         line.text("http.method", self.method.as_str());
         line.text("http.path", &self.path);
@@ -145,14 +145,13 @@ impl AccessRecord {
             line.shown("trace_id", trace_id);
         }
         if let Some(api) = &self.api {
-            line.text("api.name", &api.entry.name);
-            line.text("api.version", &api.entry.version);
+            line.prepared(&api.log_fields);
         }
         if let Some(application_id) = self.application_id() {
-            line.shown("application.id", application_id);
+            line.text("application.id", application_id.as_text(&mut [0; 36]));
         }
         if let Some(caller) = &self.caller {
-            line.text("key_manager.name", caller.key_manager.name());
+            line.prepared(&caller.key_manager.log_fields);
             if let Some(policy) = &caller.subscription_policy {
                 line.text("subscription.policy", policy);
             }
@@ -244,7 +243,8 @@ impl RequestIds {
             && (1..=128).contains(&sent.len())
             && sent.as_bytes().iter().all(u8::is_ascii_graphic)
         {
-            return sent.clone();
+            // A copy: the client's is a part of its head's memory, which a long request would keep.
+            return HeaderValue::from_bytes(sent.as_bytes()).unwrap_or_else(|_| sent.clone());
         }
         let number = self.next.replace(self.next.get() + 1);
         // By hand and of one length: shared bytes are made of it without a second allocation.

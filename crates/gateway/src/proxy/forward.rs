@@ -181,7 +181,7 @@ async fn forward(
         policy: forwarded_policy(config, record.peer.address.ip(), &mut head.headers),
         request_id: &record.request_id,
     };
-    let header = &admission.api.entry.authorization_header;
+    let header = &admission.api.credential_header;
     let target = Target {
         path: &admission.rest_of_path,
         query: head.uri.query().map(str::to_owned),

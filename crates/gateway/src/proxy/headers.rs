@@ -137,7 +137,11 @@ pub(crate) struct Origin<'o> {
 
 /// Makes the client's header lines an upstream's, whichever it will be: `credential` is not its business. True
 /// where the client wants trailers.
-pub(crate) fn for_upstream(headers: &mut HeaderMap, credential: &str, origin: Origin<'_>) -> bool {
+pub(crate) fn for_upstream(
+    headers: &mut HeaderMap,
+    credential: &HeaderName,
+    origin: Origin<'_>,
+) -> bool {
     let accepts_trailers = headers
         .get(TE)
         .is_some_and(|te| te.as_bytes().eq_ignore_ascii_case(b"trailers"));
@@ -152,7 +156,7 @@ pub(crate) fn for_upstream(headers: &mut HeaderMap, credential: &str, origin: Or
 }
 
 /// The part of it that does not concern the connection: what the upstream is told about the request.
-pub(super) fn introduce(headers: &mut HeaderMap, credential: &str, origin: Origin<'_>) {
+pub(super) fn introduce(headers: &mut HeaderMap, credential: &HeaderName, origin: Origin<'_>) {
     headers.remove(credential);
     headers.remove(BACKEND_JWT);
     join_cookies(headers);

@@ -210,7 +210,7 @@ impl Judge {
             policy: forwarded_policy(&self.engine.config, request.client.ip(), &mut headers),
             request_id: &record.request_id,
         };
-        let credential = &admission.api.entry.authorization_header;
+        let credential = &admission.api.credential_header;
         introduce(&mut headers, credential, origin);
         let mut response_headers = HeaderMap::new();
         admitted_headers::tell_upstream(&self.engine, admission, &mut headers)?;
