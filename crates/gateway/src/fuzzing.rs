@@ -13,7 +13,7 @@ use domain::api::{Operation, Verb};
 use domain::mediation::Mediation;
 use domain::token_profile::SignatureAlgorithm;
 use http::header::{CONNECTION, HeaderName, TRANSFER_ENCODING, UPGRADE};
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderValue, Method};
 use serde_json::Value;
 
 use crate::client_certificate;
@@ -24,6 +24,7 @@ use crate::key_set::{KeySource, parse_key_set};
 use crate::proxy::client_address;
 use crate::proxy::connection::Peer;
 use crate::proxy::headers::{Origin, for_upstream, remove_hop_by_hop};
+use crate::proxy::http1::fuzzing::{check_request, check_response};
 use crate::request_path::RequestPath;
 use crate::resource::{ResourceMatch, ResourceTree};
 use crate::token::UnverifiedToken;
@@ -290,6 +291,16 @@ pub fn client_certificate(data: &[u8]) {
         if again.len() <= client_certificate::LONGEST {
             assert_eq!(client_certificate::certificate(&again), Some(der.clone()));
         }
+    }
+}
+
+/// Bytes that arrive where HTTP/1.1 is spoken, as a request and as the answer to one: read one way however they are
+/// cut, in one frame, within bounds; and what goes on of a request is one request.
+pub fn http1(data: &[u8]) {
+    let data = &data[..data.len().min(LONGEST)];
+    check_request(data);
+    for method in [Method::GET, Method::HEAD] {
+        check_response(data, &method);
     }
 }
 

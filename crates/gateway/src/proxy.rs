@@ -9,13 +9,18 @@ mod body;
 mod candidates;
 pub(crate) mod client_address;
 pub(crate) mod connection;
+mod date;
+mod deadline;
 mod forward;
 pub(crate) mod headers;
+pub(crate) mod http1;
 mod pool;
 mod request_head;
 mod request_trace;
+mod stream;
 mod tls;
 mod tunnel;
+mod turn;
 pub(crate) mod verdict;
 mod write_timeout;
 
@@ -72,8 +77,7 @@ pub(crate) struct Worker {
     pub(crate) stopping: watch::Receiver<bool>,
     pub(crate) request_ids: access_log::RequestIds,
     pub(crate) trace_ids: request_trace::TraceIds,
-    /// Connections of clients, WebSockets included.
-    pub(crate) open: Rc<connection::OpenConnections>,
+    pub(crate) date: date::Date,
 }
 
 /// Spawns on the worker's own thread.
@@ -190,7 +194,7 @@ impl Proxy {
                     pool: pool::Pool::new(&engine.config, upstream_tls),
                     request_ids: access_log::RequestIds::new(engine.clock.now(), index),
                     trace_ids: request_trace::TraceIds::new(),
-                    open: Rc::default(),
+                    date: date::Date::default(),
                     engine,
                     tls,
                     stopping,

@@ -35,7 +35,13 @@ fn runs(target: &str, cases: u32, run: fn(&[u8])) {
         prop::sample::select(corpus),
     );
     let cut = any::<prop::sample::Index>();
-    proptest!(ProptestConfig::with_cases(cases), |((one, other) in two, cut in cut, edits in edits)| {
+    let config = ProptestConfig {
+        cases,
+        // Inputs worth keeping are kept as seeds of their target.
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    };
+    proptest!(config, |((one, other) in two, cut in cut, edits in edits)| {
         let mut input = one;
         for (at, byte) in edits {
             if !input.is_empty() {
@@ -50,7 +56,13 @@ fn runs(target: &str, cases: u32, run: fn(&[u8])) {
         run(&input);
     });
     let bytes = prop::collection::vec(any::<u8>(), 0..256);
-    proptest!(ProptestConfig::with_cases(cases), |(bytes in bytes)| run(&bytes));
+    let config = ProptestConfig {
+        cases,
+        // Inputs worth keeping are kept as seeds of their target.
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    };
+    proptest!(config, |(bytes in bytes)| run(&bytes));
 }
 
 #[test]
@@ -88,6 +100,11 @@ fn no_forwarded_line_makes_a_stranger_somebody_else() {
 #[test]
 fn a_certificate_in_a_header_is_read_in_one_way() {
     runs("client_certificate", 1_000, client_certificate);
+}
+
+#[test]
+fn no_bytes_are_two_messages_at_once() {
+    runs("http1", 1_000, http1);
 }
 
 /// Every bit of the text, and every bit of what the text says.

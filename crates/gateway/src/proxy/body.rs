@@ -1,7 +1,7 @@
 //! Bodies on their way through: never gathered, always bounded in size or in silence.
 
 use std::cell::Cell;
-use std::future::Future as _;
+use std::future::{Future as _, poll_fn};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -12,11 +12,14 @@ use bytes::{Buf as _, Bytes};
 use domain::Clock;
 use http::HeaderName;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
+use tokio::task::spawn_local;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::access_log::AccessRecord;
+use super::connection::Http1Body;
 use super::headers::clean_trailers;
-use super::pool::Lease;
+use super::pool::{BoxError, Lease};
+use super::tunnel::Tunnel;
 use crate::limits::Meter;
 use crate::refusal::Reason;
 
@@ -30,7 +33,14 @@ pub(crate) enum BodyError {
     #[error("the request took longer than a whole request may take")]
     TotalTime,
     #[error("the sender of the body failed")]
-    Sender(#[source] hyper::Error),
+    Sender(#[source] BoxError),
+}
+
+/// A request's body as the client sends it.
+pub(crate) enum ClientBody {
+    Nothing,
+    Http1(Http1Body),
+    Http2(Incoming),
 }
 
 /// Counts the bytes that pass against quotas of bytes.
@@ -71,8 +81,7 @@ pub(super) struct BodyProgress {
 
 /// The client's body on its way up.
 pub(crate) struct RequestBody {
-    /// `None`: there is nothing to send.
-    incoming: Option<Incoming>,
+    client: ClientBody,
     room: u64,
     silence: Silence,
     progress: Rc<BodyProgress>,
@@ -85,19 +94,23 @@ pub(crate) enum ResponseBody {
     Own(Option<Bytes>, Box<AccessRecord>),
     Upstream(Box<UpstreamBody>),
     /// After a switch of protocols.
-    None,
+    Tunnel(Box<Tunnel>),
 }
 
 pub(crate) struct UpstreamBody {
-    incoming: Incoming,
-    silence: Silence,
     /// Goes back to the pool when the body is whole; otherwise the connection is closed.
     lease: Option<Lease>,
+    longest_silence: Duration,
+    ends: Instant,
+    /// Since when we wait for the upstream.
+    waiting_since: Option<Instant>,
+    /// Of the request's body.
+    progress: Rc<BodyProgress>,
     record: Box<AccessRecord>,
     count: Option<Rc<ByteCount>>,
 }
 
-/// How long a body may be silent, and when it must be over. The clock runs only while we wait for the sender.
+/// How long a client's body may be silent, and when it must be over. The clock runs only while we wait for it.
 struct Silence {
     longest: Duration,
     ends: Instant,
@@ -106,7 +119,7 @@ struct Silence {
 
 impl RequestBody {
     pub(super) fn new(
-        incoming: Incoming,
+        client: ClientBody,
         most: u64,
         longest_silence: Duration,
         begun: Instant,
@@ -118,7 +131,7 @@ impl RequestBody {
             fault: Cell::new(None),
         });
         let body = Self {
-            incoming: Some(incoming),
+            client,
             room: most,
             silence: Silence::new(longest_silence, ends),
             progress: Rc::clone(&progress),
@@ -126,6 +139,17 @@ impl RequestBody {
             forbidden_trailers: Vec::new(),
         };
         (body, progress)
+    }
+
+    /// Leaves nothing behind.
+    pub(super) fn take(&mut self) -> Self {
+        let nothing = Self::empty(&self.progress);
+        std::mem::replace(self, nothing)
+    }
+
+    /// It does not come through the connection that its answer goes to, but through a stream of its own.
+    pub(super) fn is_independent(&self) -> bool {
+        matches!(self.client, ClientBody::Http2(_))
     }
 
     /// Besides those that nobody may say after the body.
@@ -136,7 +160,7 @@ impl RequestBody {
     /// For a request without a body that is sent again.
     pub(super) fn empty(progress: &Rc<BodyProgress>) -> Self {
         Self {
-            incoming: None,
+            client: ClientBody::Nothing,
             room: 0,
             silence: Silence::new(Duration::ZERO, Instant::now()),
             progress: Rc::clone(progress),
@@ -155,10 +179,7 @@ impl Body for RequestBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = &mut *self;
-        let Some(incoming) = &mut this.incoming else {
-            return Poll::Ready(None);
-        };
-        let Poll::Ready(frame) = Pin::new(incoming).poll_frame(cx) else {
+        let Poll::Ready(frame) = this.client.poll_frame(cx) else {
             let error = ready!(this.silence.poll(cx));
             return this.broken_off(error);
         };
@@ -169,6 +190,10 @@ impl Body for RequestBody {
         }
         this.progress.last_activity.set(now);
         let frame = match frame {
+            // A stream of HTTP/2 that was reset without an error.
+            None if !this.client.is_end_stream() => {
+                return this.broken_off(BodyError::Sender("it ended before its end".into()));
+            }
             None => return Poll::Ready(None),
             Some(Err(error)) => {
                 return this.broken_off(BodyError::Sender(error));
@@ -198,12 +223,41 @@ impl Body for RequestBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.incoming.as_ref().is_none_or(Body::is_end_stream)
+        self.client.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        let nothing = || SizeHint::with_exact(0);
-        self.incoming.as_ref().map_or_else(nothing, Body::size_hint)
+        self.client.size_hint()
+    }
+}
+
+impl ClientBody {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        match self {
+            Self::Nothing => Poll::Ready(None),
+            Self::Http1(body) => body
+                .poll_frame(cx)
+                .map(|frame| frame.map(|frame| frame.map_err(BoxError::from))),
+            Self::Http2(body) => Pin::new(body)
+                .poll_frame(cx)
+                .map(|frame| frame.map(|frame| frame.map_err(BoxError::from))),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Nothing => true,
+            Self::Http1(body) => body.is_end_stream(),
+            Self::Http2(body) => body.is_end_stream(),
+        }
+    }
+
+    pub(super) fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Nothing => SizeHint::with_exact(0),
+            Self::Http1(body) => body.size_hint(),
+            Self::Http2(body) => body.size_hint(),
+        }
     }
 }
 
@@ -221,17 +275,19 @@ impl RequestBody {
 
 impl ResponseBody {
     pub(super) fn upstream(
-        incoming: Incoming,
         lease: Lease,
+        progress: Rc<BodyProgress>,
         longest_silence: Duration,
         ends: Instant,
         record: Box<AccessRecord>,
         count: Option<Rc<ByteCount>>,
     ) -> Self {
         let mut body = UpstreamBody {
-            incoming,
-            silence: Silence::new(longest_silence, ends),
             lease: Some(lease),
+            longest_silence,
+            ends,
+            waiting_since: None,
+            progress,
             record,
             count,
         };
@@ -239,52 +295,135 @@ impl ResponseBody {
         body.return_lease_at_end();
         Self::Upstream(Box::new(body))
     }
+
+    /// Sends what can be sent now of the request, while nobody can take more of the answer.
+    pub(super) fn go_on_sending(&mut self, cx: &mut Context<'_>) {
+        if let Self::Upstream(body) = self
+            && let Some(lease) = &mut body.lease
+        {
+            lease.go_on_sending(cx);
+        }
+    }
+
+    /// To be asked after the last frame: ready when the rest of the request has gone up, or cannot.
+    pub(super) fn poll_request_end(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match self {
+            Self::Upstream(body) => body.poll_request_end(cx),
+            Self::Own(..) | Self::Tunnel(_) => Poll::Ready(()),
+        }
+    }
+
+    /// The gateway answers itself.
+    pub(super) fn is_own(&self) -> bool {
+        matches!(self, Self::Own(..))
+    }
 }
 
 impl UpstreamBody {
     fn return_lease_at_end(&mut self) {
-        if self.incoming.is_end_stream() {
+        if self.is_end_stream() {
             self.record.complete();
-            if let Some(lease) = self.lease.take() {
+            // What is left of the request may still be on its way up.
+            if self.lease.as_ref().is_some_and(Lease::is_reusable)
+                && let Some(lease) = self.lease.take()
+            {
                 lease.give_back();
             }
         }
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let Poll::Ready(frame) = Pin::new(&mut self.incoming).poll_frame(cx) else {
-            let error = ready!(self.silence.poll(cx));
-            self.lease = None;
-            return Poll::Ready(Some(Err(error)));
+    fn poll_request_end(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(lease) = self.lease.as_mut().filter(|lease| lease.is_end_stream()) else {
+            return Poll::Ready(());
         };
-        self.silence.end();
+        if lease.poll_request_end(cx).is_pending() {
+            let since = *self.waiting_since.get_or_insert_with(Instant::now);
+            let since = since.max(self.progress.last_activity.get());
+            let deadline = self.ends.min(since + self.longest_silence);
+            ready!(lease.deadline.poll(cx, deadline));
+        }
+        if let Some(lease) = self.lease.take() {
+            lease.give_back();
+        }
+        Poll::Ready(())
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.lease.as_ref().is_none_or(Lease::is_end_stream)
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let Some(lease) = &mut self.lease else {
+            return Poll::Ready(None);
+        };
+        let Poll::Ready(frame) = lease.poll_frame(cx) else {
+            let since = *self.waiting_since.get_or_insert_with(Instant::now);
+            let deadline = self.ends.min(since + self.longest_silence);
+            ready!(lease.deadline.poll(cx, deadline));
+            return self.broken_off(if self.ends <= deadline {
+                BodyError::TotalTime
+            } else {
+                BodyError::Stalled
+            });
+        };
+        self.waiting_since = None;
         match frame {
-            // Whoever never lets us wait may take too long all the same.
-            Some(Ok(_)) if self.silence.ends <= Instant::now() => {
-                self.lease = None;
-                Poll::Ready(Some(Err(BodyError::TotalTime)))
-            }
-            Some(Ok(frame)) => {
+            Some(Ok(mut frame)) => {
+                if let Some(trailers) = frame.trailers_mut() {
+                    clean_trailers(trailers);
+                }
                 let length = frame.data_ref().map_or(0, Bytes::remaining);
                 self.record.sent(length);
                 if let Some(count) = &self.count {
                     count.add(length);
                 }
                 self.return_lease_at_end();
+                // Whoever never lets us wait may take too long all the same.
+                if !self.is_end_stream() && self.ends <= Instant::now() {
+                    return self.broken_off(BodyError::TotalTime);
+                }
                 Poll::Ready(Some(Ok(frame)))
             }
-            Some(Err(error)) => {
-                self.lease = None;
-                Poll::Ready(Some(Err(BodyError::Sender(error))))
+            Some(Err(error)) => self.broken_off(BodyError::Sender(error)),
+            // A stream of HTTP/2 that was reset without an error.
+            None if !self.is_end_stream() => {
+                self.broken_off(BodyError::Sender("it ended before its end".into()))
             }
             None => {
-                self.record.complete();
-                if let Some(lease) = self.lease.take() {
-                    lease.give_back();
-                }
+                self.return_lease_at_end();
                 Poll::Ready(None)
             }
         }
+    }
+
+    fn broken_off(&mut self, error: BodyError) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        self.lease = None;
+        Poll::Ready(Some(Err(error)))
+    }
+}
+
+impl Drop for UpstreamBody {
+    /// HTTP/2 goes on with a request though its answer is over: nobody who could is asked any more, so somebody is made.
+    fn drop(&mut self) {
+        let goes_on = |lease: &Lease| lease.is_end_stream() && lease.sends_by_itself();
+        let Some(mut lease) = self.lease.take().filter(goes_on) else {
+            return;
+        };
+        let (ends, progress) = (self.ends, Rc::clone(&self.progress));
+        let (since, longest_silence) = (Instant::now(), self.longest_silence);
+        spawn_local(async move {
+            let is_through = poll_fn(|cx| {
+                if lease.poll_request_end(cx).is_ready() {
+                    return Poll::Ready(true);
+                }
+                let since = since.max(progress.last_activity.get());
+                let deadline = ends.min(since + longest_silence);
+                lease.deadline.poll(cx, deadline).map(|()| false)
+            });
+            if is_through.await {
+                lease.give_back();
+            }
+        });
     }
 }
 
@@ -306,15 +445,15 @@ impl Body for ResponseBody {
                 Poll::Ready(Some(Ok(Frame::data(bytes))))
             }
             Self::Upstream(body) => body.poll(cx),
-            Self::None => Poll::Ready(None),
+            Self::Tunnel(_) => Poll::Ready(None),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Own(bytes, _) => bytes.is_none(),
-            Self::Upstream(body) => body.incoming.is_end_stream(),
-            Self::None => true,
+            Self::Upstream(body) => body.is_end_stream(),
+            Self::Tunnel(_) => true,
         }
     }
 
@@ -324,8 +463,11 @@ impl Body for ResponseBody {
                 let length = bytes.as_ref().map_or(0, Bytes::len);
                 SizeHint::with_exact(u64::try_from(length).unwrap_or(u64::MAX))
             }
-            Self::Upstream(body) => body.incoming.size_hint(),
-            Self::None => SizeHint::with_exact(0),
+            Self::Upstream(body) => body
+                .lease
+                .as_ref()
+                .map_or_else(|| SizeHint::with_exact(0), Lease::size_hint),
+            Self::Tunnel(_) => SizeHint::with_exact(0),
         }
     }
 }

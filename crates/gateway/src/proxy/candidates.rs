@@ -52,8 +52,9 @@ impl<'c> Candidates<'c> {
     /// To the first one that can be reached: nothing was sent yet, so the next one may be tried.
     pub(super) async fn connection(&mut self) -> Result<(&'c Arc<Upstream>, Lease), Reason> {
         let mut reason = Reason::UpstreamUnreachable;
+        let now = Instant::now();
         while let Some(upstream) = self.next() {
-            if let Some(lease) = self.worker.pool.reuse(&upstream.origin, self.need) {
+            if let Some(lease) = self.worker.pool.reuse(&upstream.origin, self.need, now) {
                 return Ok((upstream, lease));
             }
             match self.connect(upstream).await {

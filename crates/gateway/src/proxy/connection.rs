@@ -1,21 +1,18 @@
-//! Connections of clients: accepting, TLS, HTTP/1.1 or HTTP/2, and the graceful end.
+//! Connections of clients: accepting, TLS, which version of HTTP they speak, and the graceful end.
+
+mod client_end;
+mod http1;
+mod http2;
 
 use std::cell::Cell;
-use std::convert::Infallible;
-use std::future::{Future as _, poll_fn};
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::pin::pin;
 use std::rc::Rc;
-use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::HeaderValue;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::conn::auto::Builder;
-use tokio::io::{AsyncRead, AsyncWrite};
+use hyper::server::conn::http2::Builder;
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio::task::spawn_local;
@@ -23,13 +20,16 @@ use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use super::write_timeout::WriteTimeout;
-use super::{Here, Worker, forward};
+use super::stream::Stream;
+use super::{Here, Worker};
 use crate::certificate_binding::CertificateDigest;
-use crate::config::GatewayConfig;
+pub(super) use client_end::Http1Body;
 
 /// Pause after the system refused to hand out a connection (no descriptors left): trying at once would spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// How long an upstream may wait to see that a connection which it closed is closed here too.
+const SWEEP_EVERY: Duration = Duration::from_secs(1);
 
 /// The client's side of a request.
 #[derive(Clone, Debug)]
@@ -58,15 +58,15 @@ impl Peer {
     }
 }
 
-/// Connections that are open.
+/// Connections that are open, WebSockets included.
 #[derive(Default)]
-pub(crate) struct OpenConnections {
+struct OpenConnections {
     count: Cell<usize>,
     closed: Notify,
 }
 
 /// Counts as open until it is dropped.
-pub(super) struct OpenConnection(Rc<OpenConnections>);
+struct OpenConnection(Rc<OpenConnections>);
 
 /// Accepts until the gateway stops, then waits for the connections to end, at most the drain time.
 pub(super) async fn accept(worker: Rc<Worker>, listener: TcpListener) {
@@ -78,9 +78,9 @@ pub(super) async fn accept(worker: Rc<Worker>, listener: TcpListener) {
         }
     };
     let sweeping = spawn_local(sweep(Rc::clone(&worker)));
-    let open = Rc::clone(&worker.open);
+    let open = Rc::<OpenConnections>::default();
     let mut stopping = worker.stopping.clone();
-    let builder = Rc::new(builder(&worker.engine.config));
+    let http2 = Rc::new(http2::builder(&worker.engine.config));
     let most = worker.engine.config.limits.connections;
     loop {
         let accepted = tokio::select! {
@@ -95,9 +95,9 @@ pub(super) async fn accept(worker: Rc<Worker>, listener: TcpListener) {
         match accepted {
             Ok((stream, address)) => {
                 let guard = open.open();
-                let (worker, builder) = (Rc::clone(&worker), Rc::clone(&builder));
+                let (worker, http2) = (Rc::clone(&worker), Rc::clone(&http2));
                 spawn_local(async move {
-                    serve(worker, builder, stream, address).await;
+                    serve(worker, http2, stream, address).await;
                     drop(guard);
                 });
             }
@@ -115,51 +115,25 @@ pub(super) async fn accept(worker: Rc<Worker>, listener: TcpListener) {
     }
 }
 
-/// Closes connections to upstreams that nobody has used for long.
+/// Closes connections to upstreams that are of no more use.
 async fn sweep(worker: Rc<Worker>) {
-    let every = worker
-        .engine
-        .config
-        .timeouts
-        .pool_idle
-        .max(Duration::from_secs(2))
-        / 2;
     loop {
-        sleep(every).await;
+        sleep(SWEEP_EVERY).await;
         worker.pool.sweep();
     }
 }
 
-fn builder(config: &GatewayConfig) -> Builder<Here> {
-    let mut builder = Builder::new(Here);
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(config.timeouts.request_head)
-        .max_headers(config.limits.header_count)
-        .max_buf_size(config.limits.request_head.max(8_192));
-    builder
-        .http2()
-        .timer(TokioTimer::new())
-        .max_concurrent_streams(config.limits.concurrent_streams)
-        .max_header_list_size(u32::try_from(config.limits.request_head).unwrap_or(u32::MAX))
-        .keep_alive_interval(Duration::from_secs(30))
-        .keep_alive_timeout(Duration::from_secs(20));
-    builder
-}
-
 async fn serve(
     worker: Rc<Worker>,
-    builder: Rc<Builder<Here>>,
+    http2: Rc<Builder<Here>>,
     stream: TcpStream,
     address: SocketAddr,
 ) {
     let _open = worker.engine.metrics.open_connection();
     let _ = stream.set_nodelay(true);
-    let tls = worker.tls.load_full();
-    let Some(tls) = tls else {
+    let Some(tls) = worker.tls.load_full() else {
         let peer = Peer::new(address, false, None);
-        return serve_http(&worker, &builder, stream, peer).await;
+        return serve_either(&worker, &http2, stream.into(), peer).await;
     };
     let patience = worker.engine.config.timeouts.request_head;
     let handshake = timeout(patience, TlsAcceptor::from(tls).accept(stream)).await;
@@ -169,9 +143,17 @@ async fn serve(
     {
         Ok(stream) => {
             let peer = Peer::new(address, true, client_certificate(&stream));
-            serve_http(&worker, &builder, stream, peer).await;
+            serve_either(&worker, &http2, stream.into(), peer).await;
         }
         Err(error) => tracing::debug!(%error, "a TLS handshake failed"),
+    }
+}
+
+/// What is spoken shows in the first bytes, whatever was negotiated.
+async fn serve_either(worker: &Rc<Worker>, http2: &Builder<Here>, stream: Stream, peer: Peer) {
+    // Boxed, as only one of them is needed for long.
+    if let Some((stream, peer)) = Box::pin(http1::serve(worker, stream, peer)).await {
+        http2::serve(worker, http2, stream, peer).await;
     }
 }
 
@@ -181,48 +163,8 @@ fn client_certificate(stream: &TlsStream<TcpStream>) -> Option<CertificateDigest
     Some(CertificateDigest::of(own))
 }
 
-async fn serve_http<I>(worker: &Rc<Worker>, builder: &Builder<Here>, io: I, peer: Peer)
-where
-    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let io = WriteTimeout::new(io, worker.engine.config.timeouts.body_idle);
-    let has_asked = Rc::new(Cell::new(false));
-    let service = service_fn(|request| {
-        has_asked.set(true);
-        let (worker, peer) = (Rc::clone(worker), peer.clone());
-        async move { Ok::<_, Infallible>(forward::handle(worker, request, peer).await) }
-    });
-    let connection = builder.serve_connection_with_upgrades(TokioIo::new(io), service);
-    let mut connection = pin!(connection);
-    let mut stopping = worker.stopping.clone();
-    let mut first_request = pin!(sleep(worker.engine.config.timeouts.request_head));
-    let mut stopping = pin!(stopping.wait_for(|stopping| *stopping));
-    let mut is_stopping = false;
-    // By hand: a request wakes this a few times, and only the connection has something to do then.
-    poll_fn(|cx| {
-        loop {
-            if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
-                if let Err(error) = ended {
-                    tracing::debug!(error, "a connection ended badly");
-                }
-                return Poll::Ready(());
-            }
-            // Who connects and says nothing, not even half a preface, does not stay.
-            if !has_asked.get() && first_request.as_mut().poll(cx).is_ready() {
-                return Poll::Ready(());
-            }
-            if is_stopping || stopping.as_mut().poll(cx).is_pending() {
-                return Poll::Pending;
-            }
-            is_stopping = true;
-            connection.as_mut().graceful_shutdown();
-        }
-    })
-    .await;
-}
-
 impl OpenConnections {
-    pub(super) fn open(self: &Rc<Self>) -> OpenConnection {
+    fn open(self: &Rc<Self>) -> OpenConnection {
         self.count.set(self.count.get() + 1);
         OpenConnection(Rc::clone(self))
     }

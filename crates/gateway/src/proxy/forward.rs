@@ -8,20 +8,21 @@ use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_LENGTH, HOST, ORIGIN, UPGRADE};
 use http::uri::{PathAndQuery, Scheme};
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
-use hyper::body::{Body as _, Incoming};
-use hyper::upgrade::OnUpgrade;
-use tokio::time::{Instant, sleep_until};
+use hyper::body::Body as _;
+use tokio::time::Instant;
 
 use super::access_log::AccessRecord;
 use super::admitted_headers::{self, make_readable};
-use super::body::{BodyProgress, ByteCount, RequestBody, ResponseBody};
+use super::body::{BodyProgress, ByteCount, ClientBody, RequestBody, ResponseBody};
 use super::candidates::Candidates;
 use super::client_address::{client_address, forwarded_policy};
 use super::connection::Peer;
 use super::headers::{Origin, X_REQUEST_ID, asks_for_websocket, for_upstream, remove_hop_by_hop};
-use super::pool::{Lease, Need};
+use super::pool::{Lease, Need, SendError};
 use super::request_trace::RequestTrace;
-use super::{Worker, request_head, tunnel};
+use super::stream::Rewound;
+use super::tunnel::Tunnel;
+use super::{Worker, request_head};
 use crate::api::Api;
 use crate::backend_token::{BackendTokens, asks_for_key_set};
 use crate::client_certificate::ClientCertificate;
@@ -35,7 +36,7 @@ use crate::upstream::Upstream;
 /// Serves a request of a client.
 pub(super) async fn handle(
     worker: Rc<Worker>,
-    request: Request<Incoming>,
+    request: Request<ClientBody>,
     peer: Peer,
 ) -> Response<ResponseBody> {
     let request_id = worker.request_ids.of(request.headers().get(X_REQUEST_ID));
@@ -105,23 +106,21 @@ pub(super) async fn handle(
         ends,
     );
     let response = match sent.await {
-        Ok(Answer::Body(response, lease)) => {
-            let (head, body) = response.into_parts();
-            record.answered(head.status);
+        Ok(Answer::Body(head, lease, progress)) => {
+            record.answered(head.status());
             let silence = timeouts.body_idle;
-            let body = ResponseBody::upstream(body, lease, silence, ends, record, count);
-            Response::from_parts(head, body)
+            let body = ResponseBody::upstream(lease, progress, silence, ends, record, count);
+            head.map(|()| body)
         }
-        Ok(Answer::Switched {
-            head,
-            client,
-            upstream,
-        }) => {
-            record.answered(head.status);
-            let connection = worker.open.open();
-            let longest_silence = timeouts.tunnel_idle;
-            tunnel::open(client, upstream, longest_silence, connection, record, count);
-            Response::from_parts(head, ResponseBody::None)
+        Ok(Answer::Switched(head, upstream)) => {
+            record.answered(head.status());
+            let tunnel = Tunnel {
+                upstream,
+                longest_silence: timeouts.tunnel_idle,
+                record,
+                count,
+            };
+            head.map(|()| ResponseBody::Tunnel(Box::new(tunnel)))
         }
         Err(reason) => {
             let mut response = refuse(&Refusal::new(reason), record);
@@ -135,17 +134,13 @@ pub(super) async fn handle(
 }
 
 enum Answer {
-    Body(Response<Incoming>, Lease),
-    Switched {
-        head: http::response::Parts,
-        client: OnUpgrade,
-        upstream: OnUpgrade,
-    },
+    Body(Response<()>, Lease, Rc<BodyProgress>),
+    Switched(Response<()>, Rewound),
 }
 
 async fn forward(
     worker: &Worker,
-    mut request: Request<Incoming>,
+    request: Request<ClientBody>,
     admission: &Admission,
     count: Option<Rc<ByteCount>>,
     record: &mut AccessRecord,
@@ -155,10 +150,9 @@ async fn forward(
     if request.body().size_hint().lower() > config.limits.request_body {
         return Err(Reason::RequestTooLarge);
     }
-    let client = (request.version() <= Version::HTTP_11
+    let is_websocket = request.version() == Version::HTTP_11
         && request.method() == Method::GET
-        && asks_for_websocket(request.headers()))
-    .then(|| hyper::upgrade::on(&mut request));
+        && asks_for_websocket(request.headers());
     let host = request_head::host(&request);
     let (mut head, body) = request.into_parts();
     let (mut body, progress) = RequestBody::new(
@@ -186,7 +180,7 @@ async fn forward(
         path: &admission.rest_of_path,
         query: head.uri.query().map(str::to_owned),
         wants_trailers: for_upstream(&mut head.headers, header, origin),
-        is_websocket: client.is_some(),
+        is_websocket,
     };
     admitted_headers::tell_upstream(&worker.engine, admission, &mut head.headers)?;
     record.trace.write(&mut head.headers);
@@ -218,20 +212,16 @@ async fn forward(
 
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         // Nobody asked for it: what follows would be no HTTP.
-        let client = client.ok_or(Reason::UpstreamBroken)?;
-        let upstream = hyper::upgrade::on(&mut response);
-        return Ok(Answer::Switched {
-            head: response.into_parts().0,
-            client,
-            upstream,
-        });
+        let upstream = lease.into_stream().filter(|_| is_websocket);
+        let upstream = upstream.ok_or(Reason::UpstreamBroken)?;
+        return Ok(Answer::Switched(response, upstream));
     }
     remove_hop_by_hop(response.headers_mut());
     *response.version_mut() = Version::HTTP_11;
     if let Some(edits) = &admission.edits {
         mediation::apply(&edits.response, response.headers_mut());
     }
-    Ok(Answer::Body(response, lease))
+    Ok(Answer::Body(response, lease, progress))
 }
 
 /// What a request asks of an upstream, whichever it goes to.
@@ -331,29 +321,22 @@ async fn send(
     progress: &BodyProgress,
     begun: Instant,
     ends: Instant,
-) -> Result<Response<Incoming>, Unanswered> {
+) -> Result<Response<()>, Unanswered> {
     let patience = worker.engine.config.timeouts.response_head;
     let health = &upstream.origin.health;
-    let mut sending = std::pin::pin!(lease.send(request));
-    let mut deadline = ends.min(begun + patience);
-    let outcome = loop {
-        tokio::select! {
-            outcome = sending.as_mut() => break outcome,
-            () = sleep_until(deadline) => {
-                if ends <= deadline {
-                    return Err(Unanswered::Failed(Reason::UpstreamTimeout));
-                }
-                // A body that is still on its way up does not count against the upstream.
-                let extended = ends.min(progress.last_activity.get() + patience);
-                if extended <= deadline {
-                    health.failed(Failure::BadAnswer, worker.engine.clock.now());
-                    return Err(Unanswered::Failed(Reason::UpstreamTimeout));
-                }
-                deadline = extended;
-            }
-        }
+    let failed = |reason| {
+        health.failed(Failure::BadAnswer, worker.engine.clock.now());
+        Err(Unanswered::Failed(reason))
     };
-    let mut error = match outcome {
+    // A body that is still on its way up does not count against the upstream.
+    let extend = |deadline| {
+        let extended = ends.min(progress.last_activity.get() + patience);
+        (deadline < extended).then_some(extended)
+    };
+    let error = match lease
+        .send(request, ends.min(begun + patience), extend)
+        .await
+    {
         Ok(response) if response.status().is_server_error() => {
             health.failed(Failure::BadAnswer, worker.engine.clock.now());
             return Ok(response);
@@ -367,28 +350,19 @@ async fn send(
     if let Some(fault) = progress.fault.get() {
         return Err(Unanswered::Failed(fault));
     }
-    if let Some(unsent) = error.take_message() {
-        return Err(Unanswered::NeverLeft(Box::new(unsent)));
+    match error {
+        SendError::NeverLeft(unsent) => Err(Unanswered::NeverLeft(unsent)),
+        SendError::RefusedUnread => Err(Unanswered::RefusedUnread),
+        // The whole request took too long, not this upstream.
+        SendError::TimedOut if ends <= Instant::now() => {
+            Err(Unanswered::Failed(Reason::UpstreamTimeout))
+        }
+        SendError::TimedOut => failed(Reason::UpstreamTimeout),
+        SendError::Failed(error) => {
+            tracing::warn!(upstream = %upstream.origin.name, error, "an upstream failed to answer");
+            failed(Reason::UpstreamBroken)
+        }
     }
-    let error = error.into_error();
-    if is_refusal(&error) {
-        return Err(Unanswered::RefusedUnread);
-    }
-    health.failed(Failure::BadAnswer, worker.engine.clock.now());
-    tracing::warn!(upstream = %upstream.origin.name, %error, "an upstream failed to answer");
-    Err(Unanswered::Failed(Reason::UpstreamBroken))
-}
-
-/// REFUSED_STREAM, or a stream beyond the last one that a GOAWAY counts.
-fn is_refusal(error: &hyper::Error) -> bool {
-    let source = std::error::Error::source(error);
-    source
-        .and_then(|source| source.downcast_ref::<h2::Error>())
-        .is_some_and(|error| {
-            let is_refused_stream =
-                error.is_reset() && error.reason() == Some(h2::Reason::REFUSED_STREAM);
-            error.is_remote() && (is_refused_stream || error.is_go_away())
-        })
 }
 
 fn readable(

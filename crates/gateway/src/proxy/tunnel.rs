@@ -1,6 +1,6 @@
 //! After a switch to WebSocket: bytes in both directions until one side ends, or both are silent for too long.
 //!
-//! A tunnel counts as an open connection: the gateway's limit holds for it, and its end waits for it.
+//! A tunnel is still the client's connection: the gateway's limit holds for it, and its end waits for it.
 
 use std::cell::Cell;
 use std::io;
@@ -9,63 +9,53 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use hyper::upgrade::{OnUpgrade, Upgraded};
-use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, copy_bidirectional};
-use tokio::task::spawn_local;
 use tokio::time::{Instant, sleep_until};
 
 use super::access_log::AccessRecord;
 use super::body::ByteCount;
-use super::connection::OpenConnection;
+use super::stream::Rewound;
 
 /// One side of a tunnel: notes when its last byte came, and how many bytes went to it.
 struct Side {
-    io: TokioIo<Upgraded>,
+    io: Rewound,
     last_read: Rc<Cell<Instant>>,
-    written: Rc<Cell<usize>>,
+    written: usize,
     /// What comes from it and goes to it counts against quotas of bytes as it passes, so that nothing is gained by
     /// breaking off.
     count: Option<Rc<ByteCount>>,
 }
 
-/// Must be called on the worker's thread, after the 101 is on its way.
-pub(super) fn open(
-    client: OnUpgrade,
-    upstream: OnUpgrade,
-    longest_silence: Duration,
-    connection: OpenConnection,
-    mut record: Box<AccessRecord>,
-    count: Option<Rc<ByteCount>>,
-) {
-    spawn_local(async move {
-        let (client, upstream) = match tokio::try_join!(client, upstream) {
-            Ok(both) => both,
-            Err(error) => {
-                tracing::debug!(%error, "a switch of protocols failed");
-                return;
-            }
-        };
+/// An upstream that has switched, and what is known of the request that made it.
+pub(crate) struct Tunnel {
+    pub(super) upstream: Rewound,
+    pub(super) longest_silence: Duration,
+    pub(super) record: Box<AccessRecord>,
+    pub(super) count: Option<Rc<ByteCount>>,
+}
+
+impl Tunnel {
+    /// Carries until the end. The 101 has been written.
+    pub(super) async fn carry(self, client: Rewound) {
+        let mut record = self.record;
         let last_read = Rc::new(Cell::new(Instant::now()));
-        let mut client = Side::new(client, &last_read, count);
-        let mut upstream = Side::new(upstream, &last_read, None);
-        let down = Rc::clone(&client.written);
+        let mut client = Side::new(client, &last_read, self.count);
+        let mut upstream = Side::new(self.upstream, &last_read, None);
         let ended = {
             let copying = copy_bidirectional(&mut client, &mut upstream);
             tokio::select! {
                 ended = copying => ended.is_ok(),
-                () = silence(&last_read, longest_silence) => {
+                () = silence(&last_read, self.longest_silence) => {
                     tracing::debug!("a WebSocket was silent for too long");
                     false
                 }
             }
         };
-        record.sent(down.get());
+        record.sent(client.written);
         if ended {
             record.complete();
         }
-        drop(connection);
-    });
+    }
 }
 
 async fn silence(last_read: &Cell<Instant>, longest: Duration) {
@@ -79,11 +69,11 @@ async fn silence(last_read: &Cell<Instant>, longest: Duration) {
 }
 
 impl Side {
-    fn new(io: Upgraded, last_read: &Rc<Cell<Instant>>, count: Option<Rc<ByteCount>>) -> Self {
+    fn new(io: Rewound, last_read: &Rc<Cell<Instant>>, count: Option<Rc<ByteCount>>) -> Self {
         Self {
-            io: TokioIo::new(io),
+            io,
             last_read: Rc::clone(last_read),
-            written: Rc::default(),
+            written: 0,
             count,
         }
     }
@@ -117,7 +107,7 @@ impl AsyncWrite for Side {
     ) -> Poll<io::Result<usize>> {
         let written = ready!(Pin::new(&mut self.io).poll_write(cx, bytes));
         if let Ok(count) = written {
-            self.written.set(self.written.get().saturating_add(count));
+            self.written = self.written.saturating_add(count);
             self.count(count);
         }
         Poll::Ready(written)

@@ -18,6 +18,7 @@ mod key_sets;
 mod limiting;
 mod measuring;
 mod mediating;
+mod persisting;
 mod proxying;
 mod revoking;
 mod storming;

@@ -8,24 +8,28 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::client::conn::{http1, http2};
+use hyper::client::conn::http2;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use rustls::pki_types::ServerName;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::task::spawn_local;
 use tokio_rustls::TlsConnector;
 
+use super::http1::UpstreamConnection;
 use super::{Multiplexed, Need};
 use crate::config::GatewayConfig;
 use crate::origin::{Origin, OriginProtocol};
 use crate::proxy::Here;
-use crate::proxy::body::RequestBody;
+use crate::proxy::http1::head::HeadLimits;
+use crate::proxy::stream::Stream;
 use crate::proxy::tls::{SharedUpstreamTls, UpstreamClients};
 
 /// How often it is looked whether a new HTTP/2 connection may be used.
 const LOOK_FOR_SETTINGS: Duration = Duration::from_millis(1);
+
+/// Header lines of a response: as many as most clients take (hyper's bound).
+const RESPONSE_LINES: usize = 100;
 
 pub(super) struct Connector {
     tls: Arc<SharedUpstreamTls>,
@@ -36,7 +40,7 @@ pub(super) struct Connector {
 }
 
 pub(super) enum Made {
-    Http1(http1::SendRequest<RequestBody>),
+    Http1(Box<UpstreamConnection>),
     Http2(Multiplexed),
 }
 
@@ -57,7 +61,7 @@ impl Connector {
         Self {
             tls_in_use: RefCell::new(tls.load_full()),
             tls,
-            response_head_limit: config.limits.request_head.max(8_192),
+            response_head_limit: config.limits.request_head,
             stream_limit: config.limits.upstream_streams.max(1),
         }
     }
@@ -81,9 +85,9 @@ impl Connector {
         let _ = stream.set_nodelay(true);
         match (origin.protocol, need) {
             (OriginProtocol::Plain, _) | (OriginProtocol::PlainHttp2, Need::Http1) => {
-                self.http1(stream).await
+                Ok(self.http1(stream.into()))
             }
-            (OriginProtocol::PlainHttp2, Need::AnyVersion) => self.http2(stream).await,
+            (OriginProtocol::PlainHttp2, Need::AnyVersion) => self.http2(stream.into()).await,
             (OriginProtocol::Tls, need) => {
                 let clients = Arc::clone(&self.tls_in_use.borrow());
                 let config = match need {
@@ -97,35 +101,23 @@ impl Connector {
                     .await
                     .map_err(ConnectError::Io)?;
                 if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
-                    self.http2(stream).await
+                    self.http2(stream.into()).await
                 } else {
-                    self.http1(stream).await
+                    Ok(self.http1(stream.into()))
                 }
             }
         }
     }
 
-    async fn http1<I>(&self, stream: I) -> Result<Made, ConnectError>
-    where
-        I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    {
-        let (sender, connection) = http1::Builder::new()
-            .max_buf_size(self.response_head_limit)
-            .handshake(TokioIo::new(stream))
-            .await
-            .map_err(ConnectError::Http)?;
-        spawn_local(async move {
-            if let Err(error) = connection.with_upgrades().await {
-                tracing::debug!(%error, "a connection to an upstream ended badly");
-            }
-        });
-        Ok(Made::Http1(sender))
+    fn http1(&self, stream: Stream) -> Made {
+        let limits = HeadLimits {
+            bytes: self.response_head_limit,
+            lines: RESPONSE_LINES,
+        };
+        Made::Http1(Box::new(UpstreamConnection::new(stream, limits)))
     }
 
-    async fn http2<I>(&self, stream: I) -> Result<Made, ConnectError>
-    where
-        I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    {
+    async fn http2(&self, stream: Stream) -> Result<Made, ConnectError> {
         let (sender, connection) = http2::Builder::new(Here)
             .timer(TokioTimer::new())
             .keep_alive_interval(Duration::from_secs(30))

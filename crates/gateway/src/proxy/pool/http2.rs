@@ -10,8 +10,8 @@ use hyper::client::conn::http2::SendRequest;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
+use super::upload::StreamBody;
 use crate::origin::{Origin, OriginProtocol};
-use crate::proxy::body::RequestBody;
 
 /// A worker's connections by origin.
 #[derive(Default)]
@@ -29,7 +29,7 @@ struct AtOrigin {
 }
 
 pub(super) struct Multiplexed {
-    sender: SendRequest<RequestBody>,
+    sender: SendRequest<StreamBody>,
     in_use: Cell<usize>,
     /// The lesser of our limit and what the upstream announced.
     most: Rc<Cell<usize>>,
@@ -97,7 +97,7 @@ impl Streams {
 }
 
 impl Multiplexed {
-    pub(super) fn new(sender: SendRequest<RequestBody>, most: Rc<Cell<usize>>) -> Self {
+    pub(super) fn new(sender: SendRequest<StreamBody>, most: Rc<Cell<usize>>) -> Self {
         Self {
             sender,
             in_use: Cell::new(0),
@@ -122,7 +122,7 @@ impl Stream {
         Self(Rc::clone(connection))
     }
 
-    pub(super) fn sender(&self) -> SendRequest<RequestBody> {
+    pub(super) fn sender(&self) -> SendRequest<StreamBody> {
         self.0.sender.clone()
     }
 
