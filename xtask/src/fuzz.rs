@@ -41,6 +41,8 @@ enum Target {
     ClientAddress,
     /// What they say of its certificate.
     ClientCertificate,
+    /// Messages of HTTP/1.1, of clients and of upstreams.
+    Http1,
 }
 
 pub(crate) fn run(fuzz: &Fuzz) -> Result<(), String> {
