@@ -53,13 +53,8 @@ pub(in crate::proxy) fn read_request(
         return Ok(None);
     };
     let mut few = [const { MaybeUninit::uninit() }; USUAL_LINES];
-    let mut many;
-    let lines = if limits.lines <= USUAL_LINES {
-        &mut few[..limits.lines]
-    } else {
-        many = vec![MaybeUninit::uninit(); limits.lines];
-        &mut many[..]
-    };
+    let mut many = Vec::new();
+    let lines = places(limits.lines, &mut few, &mut many);
     let mut parsed = httparse::Request::new(&mut []);
     let status = parsed.parse_with_uninit_headers(&bytes, lines)?;
     let (Status::Complete(length), Some(method), Some(target), Some(version)) =
@@ -101,13 +96,8 @@ pub(in crate::proxy) fn read_response(
             return Ok(None);
         };
         let mut few = [const { MaybeUninit::uninit() }; USUAL_LINES];
-        let mut many;
-        let lines = if limits.lines <= USUAL_LINES {
-            &mut few[..limits.lines]
-        } else {
-            many = vec![MaybeUninit::uninit(); limits.lines];
-            &mut many[..]
-        };
+        let mut many = Vec::new();
+        let lines = places(limits.lines, &mut few, &mut many);
         let mut parsed = httparse::Response::new(&mut []);
         let status = httparse::ParserConfig::default().parse_response_with_uninit_headers(
             &mut parsed,
@@ -179,6 +169,19 @@ pub(in crate::proxy) fn has_no_body(status: StatusCode, method: &Method) -> bool
         || status.is_informational()
         || status == StatusCode::NO_CONTENT
         || status == StatusCode::NOT_MODIFIED
+}
+
+/// Where so many lines are parsed to.
+fn places<'p, 'b>(
+    count: usize,
+    few: &'p mut [MaybeUninit<httparse::Header<'b>>; USUAL_LINES],
+    many: &'p mut Vec<MaybeUninit<httparse::Header<'b>>>,
+) -> &'p mut [MaybeUninit<httparse::Header<'b>>] {
+    if count <= USUAL_LINES {
+        return &mut few[..count];
+    }
+    many.resize_with(count, MaybeUninit::uninit);
+    many
 }
 
 fn take_head(input: &mut BytesMut, limits: HeadLimits) -> Result<Option<Bytes>, Http1Error> {
