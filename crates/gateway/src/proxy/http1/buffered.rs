@@ -11,9 +11,11 @@ use tokio_util::io::poll_read_buf;
 use crate::proxy::stream::{Rewound, Stream};
 
 /// What a connection reads at a time: heads, and bodies that are not large.
-const ROOM: usize = 8 * 1024;
+const READ_SIZE: usize = 8 * 1024;
 /// What it reads at a time at the most, while large bodies pass.
-const MOST_ROOM: usize = 128 * 1024;
+const MOST_READ_SIZE: usize = 128 * 1024;
+/// Bytes of heads and small pieces that wait before bodies are asked for more.
+const MOST_OUTPUT: usize = 16 * 1024;
 /// Up to this many bytes, copying is cheaper than one more part of a write.
 const COPIED: usize = 4 * 1024;
 
@@ -29,7 +31,7 @@ pub(in crate::proxy) struct Buffered {
     /// Follows `large`.
     end: &'static [u8],
     /// What is read at a time: more where there was more.
-    room: usize,
+    read_size: usize,
     /// `input` may have more memory than heads need.
     has_grown: bool,
 }
@@ -43,31 +45,31 @@ impl Buffered {
             written: 0,
             large: Bytes::new(),
             end: b"",
-            room: ROOM,
+            read_size: READ_SIZE,
             has_grown: false,
         }
     }
 
     /// Reads what there is; 0 at the end of the stream.
     pub(in crate::proxy) fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        if self.input.capacity() - self.input.len() < self.room / 2 {
-            self.has_grown |= self.room > ROOM;
+        if self.input.capacity() - self.input.len() < self.read_size / 2 {
+            self.has_grown |= self.read_size > READ_SIZE;
             if !self.input.is_empty() {
-                self.input.reserve(self.room);
-            } else if !self.input.try_reclaim(self.room) {
-                self.input = BytesMut::with_capacity(self.room);
+                self.input.reserve(self.read_size);
+            } else if !self.input.try_reclaim(self.read_size) {
+                self.input = BytesMut::with_capacity(self.read_size);
             }
         }
-        let room = self.input.capacity() - self.input.len();
+        let spare = self.input.capacity() - self.input.len();
         let read = ready!(poll_read_buf(
             Pin::new(&mut self.stream),
             cx,
             &mut self.input
         ))?;
-        if read == room {
-            self.room = (2 * self.room).min(MOST_ROOM);
-        } else if read < self.room / 4 {
-            self.room = (self.room / 2).max(ROOM);
+        if read == spare {
+            self.read_size = (2 * self.read_size).min(MOST_READ_SIZE);
+        } else if read < self.read_size / 4 {
+            self.read_size = (self.read_size / 2).max(READ_SIZE);
         }
         Poll::Ready(Ok(read))
     }
@@ -95,17 +97,17 @@ impl Buffered {
     pub(in crate::proxy) fn release_memory(&mut self) {
         if self.input.is_empty() && self.has_grown {
             self.input = BytesMut::new();
-            self.room = ROOM;
+            self.read_size = READ_SIZE;
             self.has_grown = false;
         }
-        if self.output.capacity() > 2 * ROOM {
+        if self.output.capacity() > MOST_OUTPUT {
             self.output = Vec::new();
         }
     }
 
     /// Room for a further piece of a body.
     pub(in crate::proxy) fn has_room(&self) -> bool {
-        self.large.is_empty() && self.end.is_empty() && self.output.len() < 2 * ROOM
+        self.large.is_empty() && self.end.is_empty() && self.output.len() < MOST_OUTPUT
     }
 
     /// Only where there [is room](Self::has_room). `end` follows the bytes.
