@@ -16,7 +16,6 @@ use crate::key_manager::KeyManager;
 use crate::key_manager_choice::{self, Choice};
 use crate::key_set::{KeySource, seconds};
 use crate::refusal::Reason;
-use crate::revocation;
 use crate::token::UnverifiedToken;
 use crate::trace::{Check, Fact, Trace};
 
@@ -32,7 +31,7 @@ pub(crate) fn authenticate<T: Trace>(
         .and_then(|cache| Some((cache, cache.fingerprint(token).ok()?)));
     let Some((cache, fingerprint)) = remembered else {
         let identity = identify(token, api, ground, trace)?;
-        in_force(&identity, api, ground, trace)?;
+        in_force(&identity, token, api, ground, trace)?;
         return Ok(Arc::new(identity));
     };
     if let Some(known) = cache.get(&fingerprint) {
@@ -40,13 +39,13 @@ pub(crate) fn authenticate<T: Trace>(
             if time(&known, ground) == Err(Reason::Expired) {
                 cache.remove(&fingerprint);
             }
-            in_force(&known, api, ground, trace)?;
+            in_force(&known, token, api, ground, trace)?;
             return Ok(known);
         }
         cache.remove(&fingerprint);
     }
     let identity = Arc::new(identify(token, api, ground, trace)?);
-    let in_force = in_force(&identity, api, ground, trace);
+    let in_force = in_force(&identity, token, api, ground, trace);
     // That a token is inactive is worth remembering too: asking again costs the key manager as much.
     if in_force.is_ok() || matches!(identity.standing, Standing::Inactive { .. }) {
         cache.insert(fingerprint, Arc::clone(&identity));
@@ -127,8 +126,7 @@ fn identify<T: Trace>(
             return Err(refuse(Check::Signature, reason, api, trace));
         }
     }
-    let digest = revocation::digest_of(token);
-    Identity::of_signed(&parsed.claims, issuer, key_manager, removals, digest)
+    Identity::of_signed(&parsed.claims, issuer, key_manager, removals)
         .map(|identity| with_passed_claims(identity, &parsed.claims, key_manager, ground))
         .map_err(|reason| refuse(Check::Time, reason, api, trace))
 }
@@ -157,8 +155,7 @@ fn introspect<T: Trace>(
         Ok(Some(claims)) => {
             trace.saw(Fact::Claims(claims));
             let until = ground.now.saturating_add(seconds(kept.keep_active));
-            let digest = revocation::digest_of(token);
-            Identity::of_active(claims, origin, key_manager, until, digest)
+            Identity::of_active(claims, origin, key_manager, until)
                 .map(|identity| with_passed_claims(identity, claims, key_manager, ground))
         }
         Ok(None) => {
@@ -248,7 +245,7 @@ fn verify_signature(
 
 /// What backend tokens will be made of.
 fn with_passed_claims(
-    identity: Identity,
+    mut identity: Identity,
     claims: &Claims,
     key_manager: &KeyManager,
     ground: &Ground<'_>,
@@ -256,15 +253,14 @@ fn with_passed_claims(
     let passed = ground
         .backend_tokens
         .map(|tokens| tokens.passed(claims, key_manager));
-    Identity {
-        passed_claims: passed.map(Arc::new),
-        ..identity
-    }
+    identity.passed_claims = passed.map(Arc::new);
+    identity
 }
 
 /// Asked with every request, of an identity that was found now or earlier.
 fn in_force<T: Trace>(
     identity: &Identity,
+    token: &str,
     api: &Api,
     ground: &Ground<'_>,
     trace: &mut T,
@@ -279,7 +275,7 @@ fn in_force<T: Trace>(
     }
     pass(Check::Time, time(identity, ground), api, trace)?;
     let outcome = match ground.snapshot.revocations() {
-        Some(revocations) => revocations.check(identity),
+        Some(revocations) => revocations.check(identity, token),
         None => Ok(()),
     };
     pass(Check::Revocation, outcome, api, trace)

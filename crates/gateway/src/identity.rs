@@ -1,6 +1,6 @@
 //! Who a verified token speaks for: the little of it that decisions need.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use domain::id::KeyManagerId;
 
@@ -9,7 +9,7 @@ use crate::certificate_binding::Confirmation;
 use crate::claims::{Claims, TimeClaim};
 use crate::key_manager::KeyManager;
 use crate::refusal::Reason;
-use crate::revocation::RevocableDigest;
+use crate::revocation::{RevocableDigest, digest_of};
 
 /// What is known of a token: by its signature, or because its key manager said so. Whether it is still in time, and
 /// what it may do, is asked with every request.
@@ -34,7 +34,8 @@ pub(crate) struct Identity {
     pub(crate) users: Box<[Box<str>]>,
     /// `jti` (RFC 7519 section 4.1.7), or Entra ID's `uti`.
     pub(crate) token_id: Option<Arc<str>>,
-    pub(crate) revocable_digest: RevocableDigest,
+    /// Made when it is asked for: most gateways have no single token revoked.
+    revocable_digest: OnceLock<RevocableDigest>,
     /// Only where backend tokens are made.
     pub(crate) passed_claims: Option<Arc<PassedClaims>>,
 }
@@ -77,7 +78,6 @@ impl Identity {
         issuer: &str,
         key_manager: &KeyManager,
         removals: u64,
-        revocable_digest: RevocableDigest,
     ) -> Result<Self, Reason> {
         let expires_at = optional_time(claims, "exp")?.ok_or(Reason::ExpiryMissing)?;
         let profile = key_manager.profile();
@@ -85,7 +85,6 @@ impl Identity {
             removals,
             consumer_key: consumer_key(claims, profile.consumer_key_claims.iter()),
             scopes: scopes(claims, profile.scopes_claims.iter()),
-            revocable_digest,
             ..Self::of_inactive(Origin::Issuer(issuer.into()), key_manager, i64::MAX)
         };
         identity.with(claims, Standing::Signed, expires_at)
@@ -98,7 +97,6 @@ impl Identity {
         origin: Origin,
         key_manager: &KeyManager,
         until: i64,
-        revocable_digest: RevocableDigest,
     ) -> Result<Self, Reason> {
         let (client_id, scope) = ("client_id".to_owned(), "scope".to_owned());
         let profile = key_manager.profile();
@@ -114,7 +112,6 @@ impl Identity {
         let identity = Self {
             consumer_key: consumer_key(claims, clients),
             scopes: scopes(claims, profile.scopes_claims.iter().chain([&scope])),
-            revocable_digest,
             ..Self::of_inactive(origin, key_manager, until)
         };
         identity.with(claims, Standing::Active { until }, expires_at)
@@ -137,8 +134,7 @@ impl Identity {
             confirmation: Confirmation::None,
             users: Box::default(),
             token_id: None,
-            // Nobody asks whether it is revoked as well.
-            revocable_digest: [0; 32],
+            revocable_digest: OnceLock::new(),
             passed_claims: None,
         }
     }
@@ -162,6 +158,11 @@ impl Identity {
                 .map(Into::into),
             ..self
         })
+    }
+
+    /// `token` is the one that this identity was made of.
+    pub(crate) fn revocable_digest(&self, token: &str) -> &RevocableDigest {
+        self.revocable_digest.get_or_init(|| digest_of(token))
     }
 
     /// Roughly what it takes in memory, in bytes.

@@ -77,9 +77,10 @@ impl Revocations {
         self.by_id.len()
     }
 
-    pub(crate) fn check(&self, identity: &Identity) -> Result<(), Reason> {
+    /// `token` is the one that `identity` was made of.
+    pub(crate) fn check(&self, identity: &Identity, token: &str) -> Result<(), Reason> {
         let of_key_manager = |name: &Arc<str>| (identity.key_manager, Arc::clone(name));
-        if self.tokens.get(&identity.revocable_digest).is_some() {
+        if self.tokens.len() > 0 && self.tokens.get(identity.revocable_digest(token)).is_some() {
             return Err(Reason::TokenRevoked);
         }
         if let Some(token_id) = &identity.token_id
