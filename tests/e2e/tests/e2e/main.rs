@@ -10,6 +10,7 @@ mod demo;
 mod entra;
 mod exhaustion;
 mod gateway_alone;
+mod gateway_for_envoy;
 mod http;
 mod key_rotation;
 mod operation;
