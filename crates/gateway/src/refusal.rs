@@ -45,6 +45,9 @@ macro_rules! reasons {
 }
 
 reasons! {
+    /// It is no HTTP, or its frame could be read in two ways.
+    RequestUnreadable = "request_unreadable" => BAD_REQUEST,
+    RequestHeadTooLarge = "request_head_too_large" => HEAD_TOO_LARGE,
     /// The path means one thing here and perhaps another at the upstream.
     PathAmbiguous = "path_ambiguous" => BAD_REQUEST,
     ApiUnknown = "api_unknown" => NOT_FOUND,
@@ -375,4 +378,28 @@ fn header_name_as_written(lower_case: &str) -> String {
             written
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const REFERENCE: &str = include_str!("../../../docs/reference/refusals.md");
+
+    #[test]
+    fn the_reference_has_every_reason_with_its_status_and_code() {
+        for reason in Reason::ALL {
+            let refusal = Refusal::new(*reason);
+            let row = format!(
+                "| `{}` | {} | {} | ",
+                reason.as_str(),
+                refusal.status().as_u16(),
+                refusal.code()
+            );
+            let rows = REFERENCE.lines().filter(|line| line.starts_with(&row));
+            assert_eq!(rows.count(), 1, "{row}");
+        }
+        let rows = REFERENCE.lines().filter(|line| line.starts_with("| `"));
+        assert_eq!(rows.count(), Reason::ALL.len());
+    }
 }

@@ -26,8 +26,8 @@ use crate::span::{RequestSpan, UpstreamSpan};
 /// What is known of a request so far; written when it ends, however it ends.
 pub(crate) struct AccessRecord {
     engine: Arc<Engine>,
-    pub(super) method: Method,
-    pub(super) path: String,
+    /// `None`: it could not be read.
+    asked: Option<Asked>,
     pub(super) peer: Peer,
     /// The peer, or whom trusted proxies name.
     client: IpAddr,
@@ -45,6 +45,12 @@ pub(crate) struct AccessRecord {
     is_complete: bool,
 }
 
+/// What a request is about.
+struct Asked {
+    method: Method,
+    path: String,
+}
+
 impl AccessRecord {
     pub(super) fn begin(
         engine: &Arc<Engine>,
@@ -54,11 +60,27 @@ impl AccessRecord {
         client: IpAddr,
         request_id: HeaderValue,
     ) -> Self {
+        let asked = Some(Asked { method, path });
+        Self::begin_as(engine, asked, peer, client, request_id)
+    }
+
+    /// Of a request that could not be read.
+    pub(super) fn begin_unread(engine: &Arc<Engine>, peer: Peer, request_id: HeaderValue) -> Self {
+        let client = peer.address.ip().to_canonical();
+        Self::begin_as(engine, None, peer, client, request_id)
+    }
+
+    fn begin_as(
+        engine: &Arc<Engine>,
+        asked: Option<Asked>,
+        peer: Peer,
+        client: IpAddr,
+        request_id: HeaderValue,
+    ) -> Self {
         engine.requests_in_progress.fetch_add(1, Ordering::Relaxed);
         Self {
             engine: Arc::clone(engine),
-            method,
-            path,
+            asked,
             peer,
             client,
             request_id,
@@ -73,6 +95,12 @@ impl AccessRecord {
             bytes: 0,
             is_complete: false,
         }
+    }
+
+    /// The answer has a head only.
+    pub(super) fn is_head(&self) -> bool {
+        let asked = self.asked.as_ref();
+        asked.is_some_and(|asked| asked.method == Method::HEAD)
     }
 
     /// The response head goes out.
@@ -130,8 +158,10 @@ impl AccessRecord {
     fn write(&self, line: &mut JsonLine<'_>, status: Option<u16>, own: Duration, total: Duration) {
         line.instant("timestamp", self.engine.clock.now());
         line.text("target", "gateway.access");
-        line.text("http.method", self.method.as_str());
-        line.text("http.path", &self.path);
+        if let Some(asked) = &self.asked {
+            line.text("http.method", asked.method.as_str());
+            line.text("http.path", &asked.path);
+        }
         if let Some(status) = status {
             line.number("http.status", status);
         }
@@ -181,7 +211,11 @@ impl AccessRecord {
     }
 
     fn trace_to_sink(&mut self, sampled: Sampled, status: Option<u16>, duration: Duration) {
-        let (Some(tracing), Some(trace_id)) = (self.engine.tracing(), self.trace.trace_id) else {
+        let (Some(tracing), Some(trace_id), Some(Asked { method, path })) = (
+            self.engine.tracing(),
+            self.trace.trace_id,
+            self.asked.take(),
+        ) else {
             return;
         };
         let upstream = sampled.upstream.map(|part| UpstreamSpan {
@@ -199,9 +233,9 @@ impl AccessRecord {
             trace_state: sampled.trace_state,
             started_at: sampled.started_at,
             duration,
-            route: self.engine.route_of(&self.method, &self.path),
-            method: self.method.clone(),
-            path: std::mem::take(&mut self.path),
+            route: self.engine.route_of(&method, &path),
+            method,
+            path,
             is_tls: self.peer.is_tls,
             version: sampled.version,
             client: self.client_and_port(),

@@ -388,6 +388,13 @@ fn preflight(
     Response::from_parts(head, ResponseBody::Own(Some(body), record))
 }
 
+/// Answers what could not be read as a request.
+pub(super) fn refuse_unread(worker: &Worker, peer: Peer, reason: Reason) -> Response<ResponseBody> {
+    let request_id = worker.request_ids.of(None);
+    let record = AccessRecord::begin_unread(&worker.engine, peer, request_id);
+    refuse_for_good(reason, Box::new(record), Version::HTTP_11)
+}
+
 /// What follows on this connection could be the rest of an attack.
 fn refuse_for_good(
     reason: Reason,
@@ -410,7 +417,7 @@ fn key_set(
     mut record: Box<AccessRecord>,
 ) -> Response<ResponseBody> {
     let (mut head, body) = tokens.key_set(now).into_parts();
-    if record.method == Method::HEAD {
+    if record.is_head() {
         head.headers
             .insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
     }
@@ -422,7 +429,7 @@ fn refuse(refusal: &Refusal, mut record: Box<AccessRecord>) -> Response<Response
     record.reason = Some(refusal.reason);
     record.answered(refusal.status());
     let (mut head, body) = refusal.response().into_parts();
-    if record.method == Method::HEAD {
+    if record.is_head() {
         head.headers
             .insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
     }

@@ -193,6 +193,13 @@ pub(super) static PAYLOAD_TOO_LARGE: Class = Class::status(
     "Payload Too Large",
     "The request body is larger than the gateway accepts.",
 );
+pub(super) static HEAD_TOO_LARGE: Class = Class::status(
+    "431",
+    StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+    REPORT,
+    "Request Header Fields Too Large",
+    "The request line and headers are larger, or more, than the gateway accepts.",
+);
 // WSO2's fault codes for the back end: 101503 connection failed, 101500 sending or receiving failed, 101504 time out.
 pub(super) static BAD_GATEWAY: Class = Class::status(
     "101503",

@@ -7,7 +7,9 @@ use std::time::Duration;
 use code_table::row::{CodeTable, Side};
 use code_table::run::{DataPlane, run};
 use code_table::surroundings::Surroundings;
-use gateway::{Gateway, GatewayConfig, GatewayDependencies, Reason, Timeouts, TrustedProxies};
+use gateway::{
+    Gateway, GatewayConfig, GatewayDependencies, Limits, Reason, Timeouts, TrustedProxies,
+};
 
 use crate::support::introspection::Introspection;
 use crate::support::provider::OverHttp;
@@ -56,6 +58,10 @@ async fn every_failure_on_the_way_is_answered_as_the_table_says() {
             response_head: Duration::from_secs(2),
             body_idle: Duration::from_millis(200),
             ..Timeouts::default()
+        },
+        limits: Limits {
+            header_count: 16,
+            ..Limits::default()
         },
         // Rows say for themselves from where they come.
         trusted_proxies: TrustedProxies {

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use crate::support::http::full;
 use crate::support::prometheus;
+use crate::support::raw::exchange;
 use crate::support::signer::FIRST;
 use crate::support::world::{World, test_config, token, until};
 
@@ -153,6 +154,41 @@ async fn a_request_is_one_log_line_without_token_and_query() {
             !everything.contains(part),
             "the log holds a part of the token"
         );
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_request_has_a_log_line_and_a_figure_too() {
+    let world = World::start().await;
+    let address = world.gateway.local_addr();
+    let answer = exchange(address, "\x16\x03\x01 hello\r\n\r\n").await;
+    assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
+    assert!(answer.contains(r#""code":"400""#), "{answer}");
+    let answer = exchange(address, format!("GET /{} ", "a".repeat(100_000))).await;
+    assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
+    assert!(answer.contains(r#""code":"431""#), "{answer}");
+    world.gateway.stop().await;
+    let lines = world.log.with("gateway.access");
+    let said: Vec<_> = lines
+        .iter()
+        .map(|line| (&line["reason"], &line["http.status"]))
+        .collect();
+    let expected = [
+        (&json!("request_unreadable"), &json!(400)),
+        (&json!("request_head_too_large"), &json!(431)),
+    ];
+    assert_eq!(said, expected);
+    for line in &lines {
+        assert_eq!(line["client.address"], "127.0.0.1");
+        assert!(line["request.id"].is_string(), "{line}");
+        assert!(line.get("http.path").is_none(), "{line}");
+    }
+    let figures = world.gateway.metrics();
+    for ending in [
+        r#"status="400",reason="request_unreadable"} 1"#,
+        r#"status="431",reason="request_head_too_large"} 1"#,
+    ] {
+        assert!(figures.contains(ending), "{figures}");
     }
 }
 

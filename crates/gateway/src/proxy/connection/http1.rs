@@ -27,6 +27,7 @@ use crate::proxy::stream::{Rewound, Stream};
 use crate::proxy::tunnel::Tunnel;
 use crate::proxy::turn::turn;
 use crate::proxy::{Worker, forward};
+use crate::refusal::Reason;
 
 /// RFC 9113 section 3.4.
 const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -127,7 +128,7 @@ pub(super) async fn serve(
                 let peer = connection.peer.clone();
                 return Some((connection.end.into_stream()?, peer));
             }
-            Next::Malformed(error) => connection.refuse(&error),
+            Next::Malformed(error) => connection.refuse(&error).await,
             Next::Close => After::Close,
             Next::Gone => After::Gone,
         };
@@ -291,28 +292,20 @@ impl ClientConnection<'_> {
     }
 
     /// Nothing of the request is known but that it is none.
-    fn refuse(&mut self, error: &Http1Error) -> After {
+    async fn refuse(&mut self, error: &Http1Error) -> After {
         tracing::debug!(
             error = error as &dyn std::error::Error,
             "a request could not be read"
         );
-        self.is_suspect = true;
-        let mut head = Response::new(()).into_parts().0;
-        head.status = match error {
+        let reason = match error {
             Http1Error::HeadTooLarge | Http1Error::Head(httparse::Error::TooManyHeaders) => {
-                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE
+                Reason::RequestHeadTooLarge
             }
-            _ => StatusCode::BAD_REQUEST,
+            _ => Reason::RequestUnreadable,
         };
-        head.headers = HeaderMap::new();
-        self.write_head(
-            &head,
-            Encoder::Length(0),
-            Version::HTTP_11,
-            None,
-            Some("close"),
-        );
-        After::Close
+        let response = forward::refuse_unread(self.worker, self.peer.clone(), reason);
+        self.answer(response, Version::HTTP_11, &Method::GET, false)
+            .await
     }
 
     /// Passes the body on as it comes, as fast as the client takes it.
