@@ -3,31 +3,28 @@
 //! One task does it all, the exchange with the upstream included. A request's body is read by whoever the request was
 //! handed to, through the end of the connection that both share.
 
+mod answer;
+
 use std::future::{Future as _, poll_fn};
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use http::header::{CONNECTION, CONTENT_LENGTH};
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version};
-use hyper::body::Body as _;
+use http::{HeaderMap, Method, Request, Version};
 use tokio::time::Instant;
 
 use super::Peer;
 use super::client_end::ClientEnd;
-use crate::proxy::body::{ClientBody, ResponseBody};
+use crate::proxy::body::ClientBody;
 use crate::proxy::deadline::Deadline;
 use crate::proxy::http1::Http1Error;
-use crate::proxy::http1::encoder::Encoder;
-use crate::proxy::http1::head::{
-    HeadLimits, ReadHead, ResponseFrame, emptied, has_no_body, read_request, write_response,
-};
+use crate::proxy::http1::head::{HeadLimits, ReadHead, read_request};
 use crate::proxy::stream::{Rewound, Stream};
 use crate::proxy::tunnel::Tunnel;
-use crate::proxy::turn::turn;
 use crate::proxy::{Worker, forward};
 use crate::refusal::Reason;
+use answer::Asked;
 
 /// RFC 9113 section 3.4.
 const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -65,15 +62,6 @@ enum Next {
     /// The client was silent for too long, or the gateway stops.
     Close,
     Gone,
-}
-
-/// An answer whose head was written.
-struct Answer {
-    /// `None` when nobody needs it any more.
-    body: Option<ResponseBody>,
-    encoder: Encoder,
-    /// The last of its body was handed to the connection.
-    is_whole: bool,
 }
 
 /// What becomes of a connection after an answer.
@@ -186,7 +174,11 @@ impl ClientConnection<'_> {
 
     /// From a request's head to the last byte of its answer.
     async fn exchange(&mut self, read: ReadHead<Request<()>>) -> After {
-        let (version, method) = (read.head.version(), read.head.method().clone());
+        let asked = Asked {
+            version: read.head.version(),
+            method: read.head.method().clone(),
+            is_persistent: read.is_persistent,
+        };
         let body = self.end.begin(read.body, read.expects_continue);
         let body = body.map_or(ClientBody::Nothing, ClientBody::Http1);
         let request = read.head.map(|()| body);
@@ -205,90 +197,7 @@ impl ClientConnection<'_> {
         let Some(response) = response else {
             return After::Gone;
         };
-        self.answer(response, version, &method, read.is_persistent)
-            .await
-    }
-
-    async fn answer(
-        &mut self,
-        response: Response<ResponseBody>,
-        version: Version,
-        method: &Method,
-        is_persistent: bool,
-    ) -> After {
-        let (mut head, body) = response.into_parts();
-        if let ResponseBody::Tunnel(tunnel) = body {
-            self.write_head(&head, Encoder::Nothing, version, None, None);
-            return match poll_fn(|cx| self.poll_written(cx)).await {
-                Ok(()) => After::Tunnel(tunnel),
-                Err(_) => After::Gone,
-            };
-        }
-        let asks_for_close = head.headers.remove(CONNECTION).is_some();
-        self.is_suspect |= asks_for_close;
-        let mut keeps = is_persistent && !asks_for_close && !*self.worker.stopping.borrow();
-        if body.is_own() {
-            keeps &= self.end.skip_body();
-        }
-        let encoder = match body.size_hint().exact() {
-            _ if has_no_body(head.status, method) => Encoder::Nothing,
-            Some(length) => Encoder::Length(length),
-            None if version == Version::HTTP_11 => Encoder::Chunked,
-            None => Encoder::UntilClose,
-        };
-        keeps &= encoder != Encoder::UntilClose;
-        // Said where it is not what the version means without a word.
-        let connection = match (version, keeps) {
-            (Version::HTTP_10, true) => Some("keep-alive"),
-            (Version::HTTP_10, false) | (_, true) => None,
-            (_, false) => Some("close"),
-        };
-        // RFC 9110 section 8.6: nothing else without a body may say how long one would be.
-        let may_say = *method == Method::HEAD || head.status == StatusCode::NOT_MODIFIED;
-        let absent_length = head.headers.get(CONTENT_LENGTH).filter(|_| may_say);
-        self.write_head(&head, encoder, version, absent_length, connection);
-        self.spare = emptied(head.headers);
-        let mut answer = Answer {
-            body: Some(body),
-            encoder,
-            is_whole: false,
-        };
-        turn().await;
-        let written = poll_fn(|cx| self.poll_answer(cx, &mut answer));
-        if let Err(error) = written.await {
-            tracing::debug!(
-                error = &error as &dyn std::error::Error,
-                "an answer broke off"
-            );
-            return After::Gone;
-        }
-        if let Some(mut body) = answer.body {
-            poll_fn(|cx| body.poll_request_end(cx)).await;
-        }
-        if keeps && self.end.is_request_read() {
-            After::Next
-        } else {
-            After::Close
-        }
-    }
-
-    fn write_head(
-        &self,
-        head: &http::response::Parts,
-        body: Encoder,
-        version: Version,
-        absent_length: Option<&HeaderValue>,
-        connection: Option<&'static str>,
-    ) {
-        self.end.begin_answer();
-        let frame = ResponseFrame {
-            body,
-            version,
-            absent_length,
-            connection,
-            date: &|| self.worker.date.now(&*self.worker.engine.clock),
-        };
-        write_response(head, &frame, &mut self.end.buffered().output);
+        self.answer(response, &asked).await
     }
 
     /// Nothing of the request is known but that it is none.
@@ -304,51 +213,12 @@ impl ClientConnection<'_> {
             _ => Reason::RequestUnreadable,
         };
         let response = forward::refuse_unread(self.worker, self.peer.clone(), reason);
-        self.answer(response, Version::HTTP_11, &Method::GET, false)
-            .await
-    }
-
-    /// Passes the body on as it comes, as fast as the client takes it.
-    fn poll_answer(
-        &mut self,
-        cx: &mut Context<'_>,
-        answer: &mut Answer,
-    ) -> Poll<Result<(), Http1Error>> {
-        loop {
-            let is_waiting = answer.poll_body(cx, &self.end)?.is_pending();
-            let Poll::Ready(written) = self.poll_written(cx) else {
-                // A client that sends before it reads must not be waited for.
-                if let Some(body) = &mut answer.body {
-                    body.go_on_sending(cx);
-                }
-                return Poll::Pending;
-            };
-            written?;
-            if answer.is_whole {
-                return Poll::Ready(Ok(()));
-            }
-            if is_waiting {
-                return self.end.poll_gone(cx).map(|()| Err(Http1Error::Incomplete));
-            }
-        }
-    }
-
-    /// Ready when the client has taken everything, or took nothing for too long.
-    fn poll_written(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Http1Error>> {
-        let mut buffered = self.end.buffered();
-        let before = buffered.left();
-        let flushed = buffered.poll_flush(cx);
-        if flushed.is_ready() || buffered.left() != before {
-            self.stalled_since = None;
-        }
-        if flushed.is_ready() {
-            return flushed.map_err(Http1Error::from);
-        }
-        let since = *self.stalled_since.get_or_insert_with(Instant::now);
-        let longest = self.worker.engine.config.timeouts.body_idle;
-        self.deadline
-            .poll(cx, since + longest)
-            .map(|()| Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()))
+        let asked = Asked {
+            version: Version::HTTP_11,
+            method: Method::GET,
+            is_persistent: false,
+        };
+        self.answer(response, &asked).await
     }
 
     /// Says that no more will be said, and lets the client finish, within bounds.
@@ -380,41 +250,5 @@ impl ClientConnection<'_> {
             self.deadline.poll(cx, until)
         })
         .await;
-    }
-}
-
-impl Answer {
-    /// Hands to the connection what there is of the body and what it has room for. Pending where more is waited for.
-    fn poll_body(&mut self, cx: &mut Context<'_>, end: &ClientEnd) -> Result<Poll<()>, Http1Error> {
-        while let Some(body) = &mut self.body
-            && !self.is_whole
-            && end.has_room()
-        {
-            let frame = if self.encoder == Encoder::Nothing || body.is_end_stream() {
-                None
-            } else {
-                // Not while the end is borrowed: the rest of the request may go up meanwhile.
-                let Poll::Ready(frame) = Pin::new(&mut *body).poll_frame(cx) else {
-                    return Ok(Poll::Pending);
-                };
-                frame
-            };
-            let buffered = &mut end.buffered();
-            if let Some(frame) = frame {
-                let frame = frame.map_err(|error| Http1Error::Body(error.into()))?;
-                self.encoder.write(frame, buffered)?;
-            } else {
-                self.encoder.finish(buffered)?;
-                self.is_whole = true;
-            }
-        }
-        // Log and figures know of an answer before its client does.
-        if let Some(body) = &mut self.body
-            && self.is_whole
-            && body.poll_request_end(cx).is_ready()
-        {
-            self.body = None;
-        }
-        Ok(Poll::Ready(()))
     }
 }

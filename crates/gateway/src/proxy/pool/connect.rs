@@ -16,8 +16,9 @@ use tokio::sync::oneshot;
 use tokio::task::spawn_local;
 use tokio_rustls::TlsConnector;
 
+use super::Need;
 use super::http1::UpstreamConnection;
-use super::{Multiplexed, Need};
+use super::http2::Http2Connection;
 use crate::config::GatewayConfig;
 use crate::origin::{Origin, OriginProtocol};
 use crate::proxy::Here;
@@ -41,7 +42,7 @@ pub(super) struct Connector {
 
 pub(super) enum Made {
     Http1(Box<UpstreamConnection>),
-    Http2(Multiplexed),
+    Http2(Http2Connection),
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -157,6 +158,6 @@ impl Connector {
         settled
             .await
             .map_err(|_| ConnectError::Io(io::ErrorKind::UnexpectedEof.into()))?;
-        Ok(Made::Http2(Multiplexed::new(sender, most)))
+        Ok(Made::Http2(Http2Connection::new(sender, most)))
     }
 }

@@ -12,6 +12,7 @@ use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use hyper::body::{Body as _, Frame, SizeHint};
 
+use super::SendError;
 use crate::proxy::body::RequestBody;
 use crate::proxy::http1::Http1Error;
 use crate::proxy::http1::buffered::Buffered;
@@ -24,7 +25,7 @@ use crate::proxy::turn::turn;
 pub(crate) struct UpstreamConnection {
     buffered: Buffered,
     limits: HeadLimits,
-    upload: Upload,
+    unsent: Unsent,
     /// Of the request under way.
     method: Method,
     answer: Decoder,
@@ -34,20 +35,13 @@ pub(crate) struct UpstreamConnection {
 }
 
 /// What of the request is still to be sent.
-enum Upload {
+enum Unsent {
     Body(Box<RequestBody>, Encoder),
     /// All of it was handed to the connection.
     Flushing,
-    Done,
+    Nothing,
     /// The upstream takes no more. It may have answered all the same.
     Refused,
-}
-
-/// Why there is no answer.
-pub(crate) enum SendError {
-    /// Not a byte of the request left.
-    NeverLeft(Box<Request<RequestBody>>),
-    Failed(Http1Error),
 }
 
 impl UpstreamConnection {
@@ -55,7 +49,7 @@ impl UpstreamConnection {
         Self {
             buffered: Buffered::new(stream),
             limits,
-            upload: Upload::Done,
+            unsent: Unsent::Nothing,
             method: Method::GET,
             answer: Decoder::Done,
             is_persistent: true,
@@ -84,20 +78,20 @@ impl UpstreamConnection {
         // again over another.
         if let Err(error) = poll_fn(|cx| self.poll_first_bytes(cx)).await {
             return Err(match error {
-                Some(error) => SendError::Failed(error),
+                Some(error) => SendError::Failed(error.into()),
                 None => SendError::NeverLeft(Box::new(Request::from_parts(head, body))),
             });
         }
         self.method = head.method;
         self.spare = emptied(head.headers);
-        self.upload = if matches!(length, Some(0)) {
-            Upload::Flushing
+        self.unsent = if matches!(length, Some(0)) {
+            Unsent::Flushing
         } else {
-            Upload::Body(Box::new(body), encoder)
+            Unsent::Body(Box::new(body), encoder)
         };
         poll_fn(|cx| self.poll_head(cx))
             .await
-            .map_err(SendError::Failed)
+            .map_err(|error| SendError::Failed(error.into()))
     }
 
     /// Ready when the head was written, or as far as the upstream takes it now. `None` where it takes nothing at all.
@@ -169,19 +163,19 @@ impl UpstreamConnection {
     /// Sends as much as can be sent now. An error is the client's; that the upstream takes no more is none yet.
     fn poll_upload(&mut self, cx: &mut Context<'_>) -> Result<(), Http1Error> {
         loop {
-            match &mut self.upload {
-                Upload::Done | Upload::Refused => return Ok(()),
-                Upload::Flushing => match self.buffered.poll_flush(cx) {
-                    Poll::Ready(Ok(())) => self.upload = Upload::Done,
-                    Poll::Ready(Err(_)) => self.upload = Upload::Refused,
+            match &mut self.unsent {
+                Unsent::Nothing | Unsent::Refused => return Ok(()),
+                Unsent::Flushing => match self.buffered.poll_flush(cx) {
+                    Poll::Ready(Ok(())) => self.unsent = Unsent::Nothing,
+                    Poll::Ready(Err(_)) => self.unsent = Unsent::Refused,
                     Poll::Pending => return Ok(()),
                 },
-                Upload::Body(body, encoder) => {
+                Unsent::Body(body, encoder) => {
                     if !self.buffered.has_room() {
                         match self.buffered.poll_flush(cx) {
                             Poll::Ready(Ok(())) => {}
                             Poll::Ready(Err(_)) => {
-                                self.upload = Upload::Refused;
+                                self.unsent = Unsent::Refused;
                                 continue;
                             }
                             Poll::Pending => return Ok(()),
@@ -194,12 +188,12 @@ impl UpstreamConnection {
                         }
                         Poll::Ready(None) => {
                             encoder.finish(&mut self.buffered)?;
-                            self.upload = Upload::Flushing;
+                            self.unsent = Unsent::Flushing;
                         }
                         // What there is of the body does not wait for the rest.
                         Poll::Pending => {
                             if let Poll::Ready(Err(_)) = self.buffered.poll_flush(cx) {
-                                self.upload = Upload::Refused;
+                                self.unsent = Unsent::Refused;
                             }
                             return Ok(());
                         }
@@ -213,23 +207,23 @@ impl UpstreamConnection {
     /// gets the answer all the same: the connection is then not used again.
     pub(crate) fn go_on_sending(&mut self, cx: &mut Context<'_>) {
         if self.poll_upload(cx).is_err() {
-            self.upload = Upload::Refused;
+            self.unsent = Unsent::Refused;
         }
     }
 
     /// Whether what is left of the request may be sent by anybody.
     pub(crate) fn sends_by_itself(&self) -> bool {
-        match &self.upload {
-            Upload::Body(body, _) => body.is_independent(),
-            Upload::Flushing => true,
-            Upload::Done | Upload::Refused => false,
+        match &self.unsent {
+            Unsent::Body(body, _) => body.is_independent(),
+            Unsent::Flushing => true,
+            Unsent::Nothing | Unsent::Refused => false,
         }
     }
 
     /// Ready when nothing is left of the request, though its answer came before its end.
     pub(crate) fn poll_request_end(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.go_on_sending(cx);
-        if matches!(self.upload, Upload::Done | Upload::Refused) {
+        if matches!(self.unsent, Unsent::Nothing | Unsent::Refused) {
             return Poll::Ready(());
         }
         // Who has answered says no more; what comes is the end.
@@ -241,7 +235,7 @@ impl UpstreamConnection {
         self.is_persistent
             && self.answer.is_done()
             && self.buffered.input.is_empty()
-            && matches!(self.upload, Upload::Done)
+            && matches!(self.unsent, Unsent::Nothing)
     }
 
     /// False when an unused one is of no more use: the upstream closed it, or speaks without being asked.

@@ -1,5 +1,8 @@
 //! HTTP/2 connections to upstreams: many requests share one, up to what both sides allow.
 
+mod exchange;
+mod upload;
+
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -10,25 +13,26 @@ use hyper::client::conn::http2::SendRequest;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use super::upload::StreamBody;
 use crate::origin::{Origin, OriginProtocol};
+pub(super) use exchange::Http2Exchange;
+use upload::StreamBody;
 
 /// A worker's connections by origin.
 #[derive(Default)]
-pub(super) struct Streams {
-    by_origin: RefCell<HashMap<Arc<str>, AtOrigin>>,
+pub(super) struct Http2Connections {
+    by_origin: RefCell<HashMap<Arc<str>, SharedAtOrigin>>,
 }
 
 #[derive(Default)]
-struct AtOrigin {
-    connections: Vec<Rc<Multiplexed>>,
+struct SharedAtOrigin {
+    connections: Vec<Rc<Http2Connection>>,
     /// TLS negotiated HTTP/1.1 last time: requests need not wait for one another's connection.
     is_refused: bool,
     /// One connects at a time: a burst would open a connection each, where one is enough for all.
     connecting: Arc<Mutex<()>>,
 }
 
-pub(super) struct Multiplexed {
+pub(super) struct Http2Connection {
     sender: SendRequest<StreamBody>,
     in_use: Cell<usize>,
     /// The lesser of our limit and what the upstream announced.
@@ -39,26 +43,26 @@ pub(super) struct Multiplexed {
 }
 
 /// One stream's place on its connection.
-pub(super) struct Stream(Rc<Multiplexed>);
+struct Http2Stream(Rc<Http2Connection>);
 
-impl Streams {
+impl Http2Connections {
     /// On a connection that has room.
-    pub(super) fn open(&self, origin: &Arc<str>) -> Option<Stream> {
+    pub(super) fn open(&self, origin: &Arc<str>) -> Option<Http2Exchange> {
         let by_origin = self.by_origin.borrow();
         let mut connections = by_origin.get(origin)?.connections.iter();
         connections
             .find(|connection| connection.has_room())
-            .map(Stream::on)
+            .map(|connection| Http2Exchange::on(Http2Stream::on(connection)))
     }
 
-    pub(super) fn add(&self, origin: &Arc<str>, connection: Rc<Multiplexed>) -> Stream {
-        let stream = Stream::on(&connection);
+    pub(super) fn add(&self, origin: &Arc<str>, connection: Rc<Http2Connection>) -> Http2Exchange {
+        let exchange = Http2Exchange::on(Http2Stream::on(&connection));
         let mut by_origin = self.by_origin.borrow_mut();
         let at = by_origin.entry(Arc::clone(origin)).or_default();
         at.is_refused = false;
         at.connections.retain(|connection| connection.is_usable());
         at.connections.push(connection);
-        stream
+        exchange
     }
 
     /// `None` where nobody needs to wait: the origin negotiates HTTP/1.1.
@@ -96,7 +100,7 @@ impl Streams {
     }
 }
 
-impl Multiplexed {
+impl Http2Connection {
     pub(super) fn new(sender: SendRequest<StreamBody>, most: Rc<Cell<usize>>) -> Self {
         Self {
             sender,
@@ -116,22 +120,22 @@ impl Multiplexed {
     }
 }
 
-impl Stream {
-    fn on(connection: &Rc<Multiplexed>) -> Self {
+impl Http2Stream {
+    fn on(connection: &Rc<Http2Connection>) -> Self {
         connection.in_use.set(connection.in_use.get() + 1);
         Self(Rc::clone(connection))
     }
 
-    pub(super) fn sender(&self) -> SendRequest<StreamBody> {
+    fn sender(&self) -> SendRequest<StreamBody> {
         self.0.sender.clone()
     }
 
-    pub(super) fn retire(&self) {
+    fn retire(&self) {
         self.0.is_retired.set(true);
     }
 }
 
-impl Drop for Stream {
+impl Drop for Http2Stream {
     fn drop(&mut self) {
         self.0.in_use.set(self.0.in_use.get() - 1);
         self.0.idle_since.set(Instant::now());

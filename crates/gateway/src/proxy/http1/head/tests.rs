@@ -2,7 +2,15 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
+use bytes::{Bytes, BytesMut};
+use http::header::{CONTENT_LENGTH, DATE, HeaderName, HeaderValue, TRANSFER_ENCODING};
+use http::{Request, Response, Version};
+
+use super::read::USUAL_LINES;
 use super::*;
+use crate::proxy::http1::Http1Error;
+use crate::proxy::http1::decoder::Decoder;
+use crate::proxy::http1::encoder::Encoder;
 
 const LIMITS: HeadLimits = HeadLimits {
     bytes: 8_192,
@@ -165,7 +173,7 @@ proptest! {
         let mut sent = Response::new(());
         *sent.status_mut() = StatusCode::from_u16(status).expect("a status");
         *sent.headers_mut() = header_map(&lines);
-        let head = ResponseFrame { body: frame, version, absent_length: None, connection, date: &|| Bytes::from_static(b"now") };
+        let head = ResponseFraming { body: frame, version, absent_length: None, connection, date: &|| Bytes::from_static(b"now") };
         let mut bytes = Vec::new();
         write_response(&sent.into_parts().0, &head, &mut bytes);
         let mut input = BytesMut::from(&[&bytes[..], &rest].concat()[..]);
@@ -640,7 +648,7 @@ fn an_answer_without_its_body_keeps_the_length_that_it_would_have() {
         .header(CONTENT_LENGTH, "7")
         .header(DATE, "then");
     let head = head.body(()).expect("a response").into_parts().0;
-    let frame = ResponseFrame {
+    let frame = ResponseFraming {
         body: Encoder::Nothing,
         version: Version::HTTP_11,
         absent_length: Some(&length),
