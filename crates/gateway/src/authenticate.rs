@@ -101,7 +101,7 @@ fn identify<T: Trace>(
     let (issuer, key_manager, choice) = pass(Check::KeyManager, found, api, trace)?;
     trace.saw(Fact::KeyManager(key_manager, choice));
     if key_manager.introspects() {
-        let origin = Origin::Issuer(issuer.into());
+        let origin = Origin::Issuer(Arc::clone(issuer));
         return introspect(token, origin, key_manager, api, ground, trace);
     }
 

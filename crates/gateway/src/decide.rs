@@ -10,7 +10,6 @@ use std::sync::Arc;
 use domain::api::{Operation, Verb};
 use domain::key_mapping::KeyType;
 use domain::subscription::SubscriptionStatus;
-use domain::token_profile::AudienceRule;
 
 use crate::api::Api;
 use crate::authenticate::authenticate;
@@ -141,12 +140,7 @@ pub(crate) fn authorize<T: Trace>(
         .ok_or_else(|| refuse(Check::KeyManager, Reason::KeyManagerNotAllowed, api, trace))?;
 
     pass(Check::TokenType, token_type(key_manager), api, trace)?;
-    pass(
-        Check::Audience,
-        audience(&identity, key_manager, api),
-        api,
-        trace,
-    )?;
+    pass(Check::Audience, audience(&identity, api), api, trace)?;
     let caller = subscriber(&identity, key_manager, api, ground.snapshot, trace)?;
     trace.saw(Fact::KeyType(caller.key_type));
     pass(Check::Endpoint, endpoint(api, caller.key_type), api, trace)?;
@@ -188,22 +182,10 @@ fn token_type(key_manager: &KeyManager) -> Result<(), Reason> {
 }
 
 /// What the key manager's profile demands, and what the API demands beside it.
-fn audience(identity: &Identity, key_manager: &KeyManager, api: &Api) -> Result<(), Reason> {
-    let has = |wanted: &str| identity.audiences.iter().any(|one| one.as_ref() == wanted);
-    let suits_profile = match (&key_manager.profile().audience, &identity.consumer_key) {
-        (AudienceRule::Any, _) => true,
-        (AudienceRule::OneOf(accepted), _) => accepted.iter().any(|one| has(one)),
-        (AudienceRule::OwnClient, ConsumerKey::Known(key)) => {
-            identity.audiences.iter().any(|one| {
-                let name = one.strip_prefix("api://").unwrap_or(one);
-                name.strip_suffix('/').unwrap_or(name) == key.as_ref()
-            })
-        }
-        (AudienceRule::OwnClient, ConsumerKey::Missing | ConsumerKey::Ambiguous) => false,
-    };
+fn audience(identity: &Identity, api: &Api) -> Result<(), Reason> {
     let demanded = &api.entry.audiences;
-    let suits_api = demanded.is_empty() || demanded.iter().any(|one| has(one));
-    if suits_profile && suits_api {
+    let suits_api = demanded.is_empty() || demanded.iter().any(|one| identity.is_for(one));
+    if identity.suits_profile && suits_api {
         Ok(())
     } else {
         Err(Reason::Audience)

@@ -3,6 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use domain::id::KeyManagerId;
+use domain::token_profile::AudienceRule;
 
 use crate::backend_token::PassedClaims;
 use crate::certificate_binding::Confirmation;
@@ -27,7 +28,10 @@ pub(crate) struct Identity {
     pub(crate) not_before: Option<i64>,
     pub(crate) issued_at: Option<i64>,
     pub(crate) consumer_key: ConsumerKey,
-    pub(crate) audiences: Box<[Box<str>]>,
+    /// `aud`.
+    audiences: Box<[Box<str>]>,
+    /// They suit the key manager's profile, which is a part of its generation.
+    pub(crate) suits_profile: bool,
     pub(crate) scopes: Box<[Box<str>]>,
     pub(crate) confirmation: Confirmation,
     /// The names of the token's user, for blocking conditions.
@@ -44,7 +48,7 @@ pub(crate) struct Identity {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Origin {
     /// The token's `iss`.
-    Issuer(Box<str>),
+    Issuer(Arc<str>),
     /// The look of a token that is no JWT.
     Opaque,
 }
@@ -75,7 +79,7 @@ impl Identity {
     /// `removals` must have been read before the key was looked up.
     pub(crate) fn of_signed(
         claims: &Claims,
-        issuer: &str,
+        issuer: &Arc<str>,
         key_manager: &KeyManager,
         removals: u64,
     ) -> Result<Self, Reason> {
@@ -85,9 +89,9 @@ impl Identity {
             removals,
             consumer_key: consumer_key(claims, profile.consumer_key_claims.iter()),
             scopes: scopes(claims, profile.scopes_claims.iter()),
-            ..Self::of_inactive(Origin::Issuer(issuer.into()), key_manager, i64::MAX)
+            ..Self::of_inactive(Origin::Issuer(Arc::clone(issuer)), key_manager, i64::MAX)
         };
-        identity.with(claims, Standing::Signed, expires_at)
+        identity.with(claims, &profile.audience, Standing::Signed, expires_at)
     }
 
     /// Of an active token's introspection response: its own names for client and scopes (RFC 7662 section 2.2)
@@ -114,7 +118,8 @@ impl Identity {
             scopes: scopes(claims, profile.scopes_claims.iter().chain([&scope])),
             ..Self::of_inactive(origin, key_manager, until)
         };
-        identity.with(claims, Standing::Active { until }, expires_at)
+        let standing = Standing::Active { until };
+        identity.with(claims, &profile.audience, standing, expires_at)
     }
 
     /// Of a token that its key manager does not stand by.
@@ -130,6 +135,7 @@ impl Identity {
             issued_at: None,
             consumer_key: ConsumerKey::Missing,
             audiences: Box::default(),
+            suits_profile: false,
             scopes: Box::default(),
             confirmation: Confirmation::None,
             users: Box::default(),
@@ -140,16 +146,25 @@ impl Identity {
     }
 
     /// What every verified token says of itself.
-    fn with(self, claims: &Claims, standing: Standing, expires_at: i64) -> Result<Self, Reason> {
-        let audiences = claims.texts("aud").into_iter();
+    fn with(
+        self,
+        claims: &Claims,
+        rule: &AudienceRule,
+        standing: Standing,
+        expires_at: i64,
+    ) -> Result<Self, Reason> {
+        let audiences: Box<[Box<str>]> = claims
+            .texts("aud")
+            .into_iter()
+            .map(|text| text.into_owned().into_boxed_str())
+            .collect();
         Ok(Self {
             standing,
             expires_at,
+            suits_profile: suits(&audiences, rule, &self.consumer_key),
             not_before: optional_time(claims, "nbf")?,
             issued_at: optional_time(claims, "iat")?,
-            audiences: audiences
-                .map(|text| text.into_owned().into_boxed_str())
-                .collect(),
+            audiences,
             confirmation: Confirmation::of(claims),
             users: users(claims),
             token_id: ["jti", "uti"]
@@ -158,6 +173,11 @@ impl Identity {
                 .map(Into::into),
             ..self
         })
+    }
+
+    /// Whether `aud` names this audience.
+    pub(crate) fn is_for(&self, audience: &str) -> bool {
+        has(&self.audiences, audience)
     }
 
     /// `token` is the one that this identity was made of.
@@ -173,22 +193,33 @@ impl Identity {
             ConsumerKey::Known(key) => key.len(),
             ConsumerKey::Missing | ConsumerKey::Ambiguous => 0,
         };
-        let issuer = match &self.origin {
-            Origin::Issuer(issuer) => issuer.len(),
-            Origin::Opaque => 0,
-        };
         let passed_claims = self
             .passed_claims
             .as_ref()
             .map_or(0, |claims| claims.weight());
         size_of::<Self>()
             + passed_claims
-            + issuer
             + consumer_key
             + self.token_id.as_ref().map_or(0, |token_id| token_id.len())
             + texts
                 .map(|text| text.len() + size_of::<Box<str>>())
                 .sum::<usize>()
+    }
+}
+
+fn has(audiences: &[Box<str>], wanted: &str) -> bool {
+    audiences.iter().any(|one| one.as_ref() == wanted)
+}
+
+fn suits(audiences: &[Box<str>], rule: &AudienceRule, consumer_key: &ConsumerKey) -> bool {
+    match (rule, consumer_key) {
+        (AudienceRule::Any, _) => true,
+        (AudienceRule::OneOf(accepted), _) => accepted.iter().any(|one| has(audiences, one)),
+        (AudienceRule::OwnClient, ConsumerKey::Known(key)) => audiences.iter().any(|one| {
+            let name = one.strip_prefix("api://").unwrap_or(one);
+            name.strip_suffix('/').unwrap_or(name) == key.as_ref()
+        }),
+        (AudienceRule::OwnClient, ConsumerKey::Missing | ConsumerKey::Ambiguous) => false,
     }
 }
 

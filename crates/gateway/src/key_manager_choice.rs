@@ -25,16 +25,15 @@ pub(crate) enum Choice {
 
 /// By `iss` among those that the API accepts and whose token handling options take the token: one that knows the
 /// token's client goes before one that does not, an older before a newer.
-pub(crate) fn by_issuer<'t, 's>(
-    claims: &'t Claims,
+pub(crate) fn by_issuer<'s>(
+    claims: &Claims,
     api: &Api,
     snapshot: &'s Snapshot,
-) -> Result<(&'t str, &'s Arc<KeyManager>, Choice), Reason> {
+) -> Result<(&'s Arc<str>, &'s Arc<KeyManager>, Choice), Reason> {
     let issuer = claims.text("iss").ok_or(Reason::IssuerMissing)?;
-    let of_issuer = snapshot.key_managers_of_issuer(issuer);
-    if of_issuer.is_empty() {
-        return Err(unknown_issuer(claims, snapshot));
-    }
+    let (issuer, of_issuer) = snapshot
+        .issuer(issuer)
+        .ok_or_else(|| unknown_issuer(claims, snapshot))?;
     let mut accepted = of_issuer.iter().filter(|one| api.accepts(one)).peekable();
     if accepted.peek().is_none() {
         return Err(Reason::KeyManagerNotAllowed);
@@ -83,7 +82,7 @@ pub(crate) fn by_issuer_again<'s>(
     api: &Api,
     snapshot: &'s Snapshot,
 ) -> Option<&'s Arc<KeyManager>> {
-    let of_issuer = snapshot.key_managers_of_issuer(issuer);
+    let (_, of_issuer) = snapshot.issuer(issuer)?;
     let mut accepted = of_issuer.iter().filter(|one| api.accepts(one));
     let first = accepted.next()?;
     if accepted.next().is_none() {

@@ -35,7 +35,7 @@ pub(crate) struct Snapshot {
     pub(crate) revision: SnapshotRevision,
     key_managers: HashMap<KeyManagerId, Arc<KeyManager>, RandomState>,
     /// In the order of their identifiers, which is the order of their creation.
-    by_issuer: HashMap<String, Vec<Arc<KeyManager>>, RandomState>,
+    by_issuer: HashMap<Arc<str>, Vec<Arc<KeyManager>>, RandomState>,
     /// Those that may have tokens without issuer, in the same order.
     of_opaque_tokens: Vec<Arc<KeyManager>>,
     apis: ShardedMap<ApiId, Arc<Api>>,
@@ -168,9 +168,10 @@ impl Snapshot {
         self.key_managers.get(&id)
     }
 
-    /// Key managers that accept this `iss`, compared exactly.
-    pub(crate) fn key_managers_of_issuer(&self, issuer: &str) -> &[Arc<KeyManager>] {
-        self.by_issuer.get(issuer).map_or(&[], Vec::as_slice)
+    /// An issuer and the key managers that accept it, compared exactly. There is one at least.
+    pub(crate) fn issuer(&self, issuer: &str) -> Option<(&Arc<str>, &[Arc<KeyManager>])> {
+        let (issuer, key_managers) = self.by_issuer.get_key_value(issuer)?;
+        Some((issuer, key_managers))
     }
 
     /// Key managers that some tokens without issuer belong to.
@@ -282,7 +283,7 @@ impl Snapshot {
             .collect();
         for key_manager in all {
             for issuer in &key_manager.profile().issuers {
-                let entry = self.by_issuer.entry(issuer.clone()).or_default();
+                let entry = self.by_issuer.entry(issuer.as_str().into()).or_default();
                 if !entry.iter().any(|known| Arc::ptr_eq(known, &key_manager)) {
                     entry.push(Arc::clone(&key_manager));
                 }
