@@ -209,7 +209,7 @@ fn subscriber<T: Trace>(
 
     let known = snapshot
         .mapping(key_manager.id(), consumer_key)
-        .and_then(|mapping| Some((mapping, snapshot.application(mapping.application_id)?)));
+        .and_then(|mapping| Some((mapping, mapping.application.as_ref()?)));
     let Some((mapping, application)) = known else {
         if api.entry.subscription_required {
             return Err(refuse(
@@ -233,7 +233,7 @@ fn subscriber<T: Trace>(
     trace.saw(Fact::Mapping(mapping));
     trace.passed(Check::Application);
 
-    let subscription = snapshot.subscription(mapping.application_id, api.entry.id);
+    let subscription = application.subscriptions.to(api.entry.id);
     let plan = subscription.and_then(|one| snapshot.policies().name(one.policy));
     if let Some(subscription) = subscription {
         trace.saw(Fact::Subscription(subscription, plan));

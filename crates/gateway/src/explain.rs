@@ -72,7 +72,7 @@ impl Trace for Recorder {
             Fact::Claims(claims) => self.claims = Some(claims.clone()),
             Fact::KeyManager(one, choice) => self.key_manager = Some((Arc::clone(one), choice)),
             Fact::Identity(identity) => self.identity = Some(identity.clone()),
-            Fact::Mapping(mapping) => self.mapping = Some(*mapping),
+            Fact::Mapping(mapping) => self.mapping = Some(mapping.clone()),
             Fact::Subscription(one, plan) => {
                 self.subscription = Some(one.clone());
                 self.plan = plan.cloned();
@@ -123,7 +123,7 @@ impl Recorder {
             code: refusal.map(|refusal| refusal.code().to_owned()),
             reason: refusal.map(|refusal| refusal.reason.as_str().to_owned()),
             checks,
-            application: self.mapping.map(|mapping| mapping.application_id),
+            application: self.mapping.as_ref().map(|mapping| mapping.application_id),
         }
     }
 

@@ -14,6 +14,7 @@ mod certificate_binding;
 mod claims;
 mod client_certificate;
 mod config;
+mod consumers;
 mod cors;
 mod credential;
 mod decide;

@@ -6,29 +6,28 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use domain::id::{ApiId, ApplicationId, KeyManagerId, KeyMappingId};
+use domain::id::{ApiId, KeyManagerId};
 use domain::snapshot::{
-    ApiEntry, ApplicationEntry, KeyManagerEntry, KeyMappingEntry, SnapshotChange, SnapshotRevision,
-    SnapshotUpdate, SubscriptionEntry, ThrottlingPolicyEntry,
+    ApiEntry, ApplicationEntry, KeyManagerEntry, SnapshotChange, SnapshotRevision, SnapshotUpdate,
+    SubscriptionEntry, ThrottlingPolicyEntry,
 };
 use domain::throttling_policy::PolicyLevel;
 use foldhash::quality::RandomState;
 
 use crate::api::Api;
-use crate::application::{Application, Mapping};
+use crate::application::Mapping;
 use crate::blocking_condition::BlockingConditions;
+use crate::consumers::Consumers;
 use crate::key_manager::KeyManager;
 use crate::key_set::KeySets;
 use crate::origin::Origins;
 use crate::revocation::Revocations;
 use crate::sharded_map::ShardedMap;
-use crate::subscription::{Subscription, Subscriptions};
+use crate::subscription::Subscription;
 use crate::throttling_policy::{Allowance, PolicyReference, ThrottlingPolicies};
 
-/// Shards of the maps that grow with the number of consumers; at 1,000,000 entries a change copies 1,000.
-const LARGE: usize = 1_024;
-/// Shards of the map of APIs.
-const SMALL: usize = 64;
+/// Of either map of APIs.
+const API_SHARDS: usize = 64;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Snapshot {
@@ -42,10 +41,7 @@ pub(crate) struct Snapshot {
     by_base_path: ShardedMap<Arc<str>, Arc<Api>>,
     /// Segments of the longest base path: how far the search for an API must look. Never shrinks.
     deepest_base_path: usize,
-    applications: ShardedMap<ApplicationId, Arc<Application>>,
-    mappings: ShardedMap<(KeyManagerId, Arc<str>), Mapping>,
-    mapping_keys: ShardedMap<KeyMappingId, (KeyManagerId, Arc<str>)>,
-    subscriptions: Subscriptions,
+    consumers: Consumers,
     policies: Arc<ThrottlingPolicies>,
     /// `None` where nothing is blocked, which then costs a request nothing.
     blocking_conditions: Option<Arc<BlockingConditions>>,
@@ -70,13 +66,10 @@ impl Snapshot {
             key_managers: HashMap::default(),
             by_issuer: HashMap::default(),
             of_opaque_tokens: Vec::new(),
-            apis: ShardedMap::with_shards(SMALL),
-            by_base_path: ShardedMap::with_shards(SMALL),
+            apis: ShardedMap::with_shards(API_SHARDS),
+            by_base_path: ShardedMap::with_shards(API_SHARDS),
             deepest_base_path: 0,
-            applications: ShardedMap::with_shards(LARGE),
-            mappings: ShardedMap::with_shards(LARGE),
-            mapping_keys: ShardedMap::with_shards(LARGE),
-            subscriptions: Subscriptions::with_shards(LARGE),
+            consumers: Consumers::none(),
             policies: Arc::new(ThrottlingPolicies::built_in()),
             blocking_conditions: None,
             revocations: None,
@@ -121,13 +114,11 @@ impl Snapshot {
                 SnapshotChange::PutApplication(entry) => {
                     next.put_application(self, entry);
                 }
-                SnapshotChange::RemoveApplication(id) => {
-                    next.applications.remove(&id);
-                }
-                SnapshotChange::PutKeyMapping(entry) => next.put_key_mapping(entry),
-                SnapshotChange::RemoveKeyMapping(id) => next.remove_key_mapping(id),
+                SnapshotChange::RemoveApplication(id) => next.consumers.remove_application(id),
+                SnapshotChange::PutKeyMapping(entry) => next.consumers.put_mapping(entry),
+                SnapshotChange::RemoveKeyMapping(id) => next.consumers.remove_mapping(id),
                 SnapshotChange::PutSubscription(entry) => next.put_subscription(self, &entry),
-                SnapshotChange::RemoveSubscription(id) => next.subscriptions.remove(id),
+                SnapshotChange::RemoveSubscription(id) => next.consumers.remove_subscription(id),
                 SnapshotChange::PutBlockingCondition(entry) => {
                     conditions_changed.push((entry.id, Some(entry)));
                 }
@@ -149,6 +140,7 @@ impl Snapshot {
                 }
             }
         }
+        next.consumers.lead_mappings();
         if key_managers_changed {
             next.index_issuers();
         }
@@ -198,24 +190,12 @@ impl Snapshot {
         self.deepest_base_path
     }
 
-    pub(crate) fn application(&self, id: ApplicationId) -> Option<&Arc<Application>> {
-        self.applications.get(&id)
-    }
-
     pub(crate) fn mapping(
         &self,
         key_manager: KeyManagerId,
         consumer_key: &Arc<str>,
     ) -> Option<&Mapping> {
-        self.mappings.get(&(key_manager, Arc::clone(consumer_key)))
-    }
-
-    pub(crate) fn subscription(
-        &self,
-        application: ApplicationId,
-        api: ApiId,
-    ) -> Option<&Subscription> {
-        self.subscriptions.get(application, api)
+        self.consumers.mapping(key_manager, consumer_key)
     }
 
     pub(crate) fn blocking_conditions(&self) -> Option<&BlockingConditions> {
@@ -232,12 +212,8 @@ impl Snapshot {
 
     /// APIs, applications, consumer keys and subscriptions.
     pub(crate) fn sizes(&self) -> (usize, usize, usize, usize) {
-        (
-            self.apis.len(),
-            self.applications.len(),
-            self.mappings.len(),
-            self.subscriptions.len(),
-        )
+        let (applications, consumer_keys, subscriptions) = self.consumers.sizes();
+        (self.apis.len(), applications, consumer_keys, subscriptions)
     }
 
     /// APIs, resources, subscriptions and applications whose policies count something. Looks at all of them.
@@ -248,8 +224,9 @@ impl Snapshot {
             let of_resources = resources.filter_map(|resource| resource.allowance.as_ref());
             of_resources.chain(api.allowance.as_ref())
         });
-        let of_applications = self.applications.values().map(|one| &one.allowance);
-        let subscriptions = self.subscriptions.iter();
+        let applications = self.consumers.applications();
+        let of_applications = applications.map(|one| &one.allowance);
+        let subscriptions = self.consumers.subscriptions();
         let subscriptions = subscriptions.filter(|one| self.policies.counts(one.policy));
         of_apis.chain(of_applications).filter(counts).count() + subscriptions.count()
     }
@@ -336,56 +313,30 @@ impl Snapshot {
         }
     }
 
-    fn put_key_mapping(&mut self, entry: KeyMappingEntry) {
-        self.remove_key_mapping(entry.id);
-        let key = (entry.key_manager_id, Arc::from(entry.consumer_key));
-        self.mapping_keys.insert(entry.id, key.clone());
-        self.mappings.insert(
-            key,
-            Mapping {
-                id: entry.id,
-                application_id: entry.application_id,
-                key_type: entry.key_type,
-            },
-        );
-    }
-
-    fn remove_key_mapping(&mut self, id: KeyMappingId) {
-        if let Some(key) = self.mapping_keys.remove(&id)
-            && self
-                .mappings
-                .get(&key)
-                .is_some_and(|mapping| mapping.id == id)
-        {
-            self.mappings.remove(&key);
-        }
-    }
-
     /// What was used of an application's policy stays used.
     fn put_application(&mut self, before: &Self, entry: Arc<ApplicationEntry>) {
-        let known = before.applications.get(&entry.id);
+        let known = before.consumers.application(entry.id);
         let policy = self.policy(PolicyLevel::Application, &entry.throttling_policy);
         let usage = known.map_or_else(Arc::default, |one| Arc::clone(&one.allowance.usage));
         let allowance = Allowance { policy, usage };
-        let id = entry.id;
-        self.applications
-            .insert(id, Arc::new(Application::new(entry, allowance)));
+        self.consumers.put_application(entry, allowance);
     }
 
     /// What was used of a plan stays used.
     fn put_subscription(&mut self, before: &Self, entry: &SubscriptionEntry) {
-        let known = before.subscription(entry.application_id, entry.api_id);
+        let (application, api) = (entry.application_id, entry.api_id);
+        let known = before.consumers.subscription(application, api);
         let known = known.filter(|known| known.id == entry.id);
         let policy = self.policy(PolicyLevel::Subscription, &entry.throttling_policy);
         let usage = known.and_then(|known| known.usage.clone());
         let subscription = Subscription {
             id: entry.id,
-            api_id: entry.api_id,
             status: entry.status,
             policy,
             usage: usage.or_else(|| self.policies.counts(policy).then(Arc::default)),
         };
-        self.subscriptions.put(entry.application_id, subscription);
+        self.consumers
+            .put_subscription(application, api, subscription);
     }
 
     /// The policies are copied for a new name only.
@@ -402,7 +353,7 @@ impl Snapshot {
         if let Some(policy) = begins_to_count
             && entry.level == PolicyLevel::Subscription
         {
-            self.subscriptions.begin_to_count(policy);
+            self.consumers.begin_to_count(policy);
         }
     }
 }
