@@ -67,7 +67,7 @@ impl BlockingConditions {
 
     /// What needs no credential to be known: the API and where the request comes from. `client` is `None` where
     /// nobody calls.
-    pub(crate) fn check_origin(&self, api: &Api, client: Option<IpAddr>) -> Result<(), Reason> {
+    pub(crate) fn check_request(&self, api: &Api, client: Option<IpAddr>) -> Result<(), Reason> {
         if self.apis.contains(api.base_path()) {
             return Err(Reason::ApiCondition);
         }

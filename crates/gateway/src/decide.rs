@@ -1,8 +1,8 @@
 //! The decision: may this request pass, and where to? One synchronous function over an immutable snapshot.
 //!
 //! The order is WSO2's where a client can see it. Every check is here or called from here; everything that is not
-//! allowed by it is refused. Waiting is the caller's business: an unknown key is handed back as [`Stop::NeedsKey`],
-//! a token that only its key manager can judge as [`Stop::NeedsIntrospection`].
+//! allowed by it is refused. Waiting is the caller's business: an unknown key is handed back as [`NotAdmitted::NeedsKey`],
+//! a token that only its key manager can judge as [`NotAdmitted::NeedsIntrospection`].
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -14,9 +14,12 @@ use domain::subscription::SubscriptionStatus;
 use crate::api::Api;
 use crate::authenticate::authenticate;
 use crate::certificate_binding::Confirmation;
+use crate::check::{Check, CheckObserver, Fact};
 use crate::cors::is_preflight;
 use crate::credential::{Credential, bearer_token};
-use crate::decision::{Admission, Caller, Ground, Preflight, RequestParts, Stop, pass, refuse};
+use crate::decision::{
+    Admission, Basis, Caller, NotAdmitted, Preflight, RequestParts, pass, refuse,
+};
 use crate::identity::{ConsumerKey, Identity};
 use crate::key_manager::KeyManager;
 use crate::refusal::{Reason, Refusal};
@@ -24,33 +27,38 @@ use crate::request_path::RequestPath;
 use crate::route::{NoResource, Route};
 use crate::snapshot::Snapshot;
 use crate::throttling::throttle;
-use crate::trace::{Check, Fact, Trace};
 
 /// Decides a request.
-pub(crate) fn decide<T: Trace>(
+pub(crate) fn decide<O: CheckObserver>(
     request: &RequestParts<'_>,
-    ground: &Ground<'_>,
-    trace: &mut T,
-) -> Result<Admission, Stop> {
-    let stop = |reason, trace: &mut T| {
-        trace.failed(Check::Route, reason);
-        Stop::refused(Refusal::new(reason))
+    basis: &Basis<'_>,
+    observer: &mut O,
+) -> Result<Admission, NotAdmitted> {
+    let stop = |reason, observer: &mut O| {
+        observer.failed(Check::Route, reason);
+        NotAdmitted::refused(Refusal::new(reason))
     };
-    let path = RequestPath::parse(request.path).map_err(|_| stop(Reason::PathAmbiguous, trace))?;
+    let path =
+        RequestPath::parse(request.path).map_err(|_| stop(Reason::PathAmbiguous, observer))?;
     let route =
-        Route::find(ground.snapshot, &path).ok_or_else(|| stop(Reason::ApiUnknown, trace))?;
-    trace.saw(Fact::Api(route.api));
+        Route::find(basis.snapshot, &path).ok_or_else(|| stop(Reason::ApiUnknown, observer))?;
+    observer.saw(Fact::Api(route.api));
     if route.api.entry.blocked {
-        return Err(refuse(Check::Route, Reason::ApiBlocked, route.api, trace));
+        return Err(refuse(
+            Check::Route,
+            Reason::ApiBlocked,
+            route.api,
+            observer,
+        ));
     }
     // Before authentication: a preflight carries no credential. An API that offers OPTIONS itself is asked itself.
     if is_preflight(request.method, request.headers)
-        && (route.api.cors.is_some() || ground.cors.is_some())
+        && (route.api.cors.is_some() || basis.cors.is_some())
     {
         let verbs = route.offered(&path);
         if !verbs.is_empty() && !verbs.contains(&Verb::Options) {
             let api = Arc::clone(route.api);
-            return Err(Stop::Preflight(Preflight { api, verbs }));
+            return Err(NotAdmitted::Preflight(Preflight { api, verbs }));
         }
     }
     let operation = match route.resource(Verb::parse(request.method.as_str()), &path) {
@@ -60,33 +68,33 @@ pub(crate) fn decide<T: Trace>(
                 Check::Route,
                 Reason::ResourceUnknown,
                 route.api,
-                trace,
+                observer,
             ));
         }
         Err(NoResource::Verb(offered)) => {
-            trace.failed(Check::Route, Reason::VerbUnknown);
-            return Err(Stop::refused(
+            observer.failed(Check::Route, Reason::VerbUnknown);
+            return Err(NotAdmitted::refused(
                 Refusal::new(Reason::VerbUnknown)
                     .of(&route.api.entry)
                     .offering(offered),
             ));
         }
     };
-    trace.saw(Fact::Operation(operation));
-    trace.passed(Check::Route);
+    observer.saw(Fact::Operation(operation));
+    observer.passed(Check::Route);
     // WSO2 asks with the limits; here nobody pays for a signature that cannot help.
-    not_blocked(route.api, request.client, ground.snapshot, trace)?;
+    not_blocked(route.api, request.client, basis.snapshot, observer)?;
 
     let (caller, key_type) = if operation.auth_required {
         let header = &route.api.credential_header;
-        let caller = bearer_token(request.headers, header, ground.longest_token)
-            .map_err(|reason| refuse(Check::Credential, reason, route.api, trace))
+        let caller = bearer_token(request.headers, header, basis.longest_token)
+            .map_err(|reason| refuse(Check::Credential, reason, route.api, observer))
             .map(|token| Credential {
                 token,
                 certificate: request.certificate,
             })
             .and_then(|credential| {
-                authorize(&credential, route.api, Some(operation), ground, trace)
+                authorize(&credential, route.api, Some(operation), basis, observer)
             })?;
         let key_type = caller.key_type;
         (Some(caller), key_type)
@@ -96,7 +104,7 @@ pub(crate) fn decide<T: Trace>(
                 Check::Endpoint,
                 Reason::KeyTypeWithoutEndpoint,
                 route.api,
-                trace,
+                observer,
             )
         })?;
         (None, key_type)
@@ -106,8 +114,8 @@ pub(crate) fn decide<T: Trace>(
         route.api,
         caller.as_ref(),
         key_type,
-        ground,
-        trace,
+        basis,
+        observer,
     )?;
     Ok(Admission {
         api: Arc::clone(route.api),
@@ -120,34 +128,46 @@ pub(crate) fn decide<T: Trace>(
 }
 
 /// Decides whether who shows `credential` may use `api`, and of it `operation` (where one is known).
-pub(crate) fn authorize<T: Trace>(
+pub(crate) fn authorize<O: CheckObserver>(
     credential: &Credential<'_>,
     api: &Arc<Api>,
     operation: Option<&Operation>,
-    ground: &Ground<'_>,
-    trace: &mut T,
-) -> Result<Caller, Stop> {
-    trace.passed(Check::Credential);
-    let identity = authenticate(credential.token, api, ground, trace)?;
-    trace.saw(Fact::Identity(&identity));
+    basis: &Basis<'_>,
+    observer: &mut O,
+) -> Result<Caller, NotAdmitted> {
+    observer.passed(Check::Credential);
+    let identity = authenticate(credential.token, api, basis, observer)?;
+    observer.saw(Fact::Identity(&identity));
     if identity.confirmation != Confirmation::None {
         let met = credential.certificate.meets(&identity.confirmation);
-        pass(Check::Certificate, met, api, trace)?;
+        pass(Check::Certificate, met, api, observer)?;
     }
-    let key_manager = ground
+    let key_manager = basis
         .snapshot
         .key_manager(identity.key_manager)
-        .ok_or_else(|| refuse(Check::KeyManager, Reason::KeyManagerNotAllowed, api, trace))?;
+        .ok_or_else(|| {
+            refuse(
+                Check::KeyManager,
+                Reason::KeyManagerNotAllowed,
+                api,
+                observer,
+            )
+        })?;
 
-    pass(Check::TokenType, token_type(key_manager), api, trace)?;
-    pass(Check::Audience, audience(&identity, api), api, trace)?;
-    let caller = subscriber(&identity, key_manager, api, ground.snapshot, trace)?;
-    trace.saw(Fact::KeyType(caller.key_type));
-    pass(Check::Endpoint, endpoint(api, caller.key_type), api, trace)?;
+    pass(Check::TokenType, token_type(key_manager), api, observer)?;
+    pass(Check::Audience, audience(&identity, api), api, observer)?;
+    let caller = subscriber(&identity, key_manager, api, basis.snapshot, observer)?;
+    observer.saw(Fact::KeyType(caller.key_type));
+    pass(
+        Check::Endpoint,
+        endpoint(api, caller.key_type),
+        api,
+        observer,
+    )?;
     if let Some(operation) = operation {
-        scopes(&identity, operation, api, trace)?;
+        scopes(&identity, operation, api, observer)?;
     }
-    let outcome = match ground.snapshot.blocking_conditions() {
+    let outcome = match basis.snapshot.blocking_conditions() {
         Some(conditions) => {
             let application = caller.application.as_deref();
             let application = application.map(|application| (application, caller.key_type));
@@ -155,22 +175,22 @@ pub(crate) fn authorize<T: Trace>(
         }
         None => Ok(()),
     };
-    pass(Check::CallerBlocking, outcome, api, trace)?;
+    pass(Check::CallerBlocking, outcome, api, observer)?;
     Ok(caller)
 }
 
 /// Blocking conditions that need no credential to be known.
-pub(crate) fn not_blocked<T: Trace>(
+pub(crate) fn not_blocked<O: CheckObserver>(
     api: &Api,
     client: Option<IpAddr>,
     snapshot: &Snapshot,
-    trace: &mut T,
-) -> Result<(), Stop> {
+    observer: &mut O,
+) -> Result<(), NotAdmitted> {
     let outcome = match snapshot.blocking_conditions() {
-        Some(conditions) => conditions.check_origin(api, client),
+        Some(conditions) => conditions.check_request(api, client),
         None => Ok(()),
     };
-    pass(Check::OriginBlocking, outcome, api, trace)
+    pass(Check::RequestBlocking, outcome, api, observer)
 }
 
 fn token_type(key_manager: &KeyManager) -> Result<(), Reason> {
@@ -193,19 +213,19 @@ fn audience(identity: &Identity, api: &Api) -> Result<(), Reason> {
 }
 
 /// The application behind the consumer key, and its subscription, where the API needs one.
-fn subscriber<T: Trace>(
+fn subscriber<O: CheckObserver>(
     identity: &Identity,
     key_manager: &Arc<KeyManager>,
     api: &Api,
     snapshot: &Snapshot,
-    trace: &mut T,
-) -> Result<Caller, Stop> {
+    observer: &mut O,
+) -> Result<Caller, NotAdmitted> {
     let consumer_key = match &identity.consumer_key {
         ConsumerKey::Known(key) => Ok(key),
         ConsumerKey::Missing => Err(Reason::ConsumerKeyMissing),
         ConsumerKey::Ambiguous => Err(Reason::ConsumerKeyAmbiguous),
     };
-    let consumer_key = pass(Check::ConsumerKey, consumer_key, api, trace)?;
+    let consumer_key = pass(Check::ConsumerKey, consumer_key, api, observer)?;
 
     let known = snapshot
         .mapping(key_manager.id(), consumer_key)
@@ -216,11 +236,11 @@ fn subscriber<T: Trace>(
                 Check::Application,
                 Reason::ClientUnmapped,
                 api,
-                trace,
+                observer,
             ));
         }
-        trace.passed(Check::Application);
-        trace.passed(Check::Subscription);
+        observer.passed(Check::Application);
+        observer.passed(Check::Subscription);
         return Ok(Caller {
             key_manager: Arc::clone(key_manager),
             application: None,
@@ -230,13 +250,13 @@ fn subscriber<T: Trace>(
             passed_claims: identity.passed_claims.clone(),
         });
     };
-    trace.saw(Fact::Mapping(mapping));
-    trace.passed(Check::Application);
+    observer.saw(Fact::Mapping(mapping));
+    observer.passed(Check::Application);
 
     let subscription = application.subscriptions.to(api.entry.id);
     let plan = subscription.and_then(|one| snapshot.policies().name(one.policy));
     if let Some(subscription) = subscription {
-        trace.saw(Fact::Subscription(subscription, plan));
+        observer.saw(Fact::Subscription(subscription, plan));
     }
     let state = match subscription.map(|one| one.status) {
         None if api.entry.subscription_required => Err(Reason::NotSubscribed),
@@ -247,7 +267,7 @@ fn subscriber<T: Trace>(
         }
         Some(SubscriptionStatus::Blocked | SubscriptionStatus::ProdOnlyBlocked) => Ok(()),
     };
-    pass(Check::Subscription, state, api, trace)?;
+    pass(Check::Subscription, state, api, observer)?;
     Ok(Caller {
         key_manager: Arc::clone(key_manager),
         application: Some(Arc::clone(application)),
@@ -274,18 +294,18 @@ fn open_resource_endpoint(api: &Api) -> Option<KeyType> {
 }
 
 /// Any one of the resource's scopes is enough.
-fn scopes<T: Trace>(
+fn scopes<O: CheckObserver>(
     identity: &Identity,
     operation: &Operation,
     api: &Api,
-    trace: &mut T,
-) -> Result<(), Stop> {
+    observer: &mut O,
+) -> Result<(), NotAdmitted> {
     let holds = |scope: &String| identity.scopes.iter().any(|held| held.as_ref() == scope);
     if operation.scopes.is_empty() || operation.scopes.iter().any(holds) {
-        trace.passed(Check::Scopes);
+        observer.passed(Check::Scopes);
         return Ok(());
     }
-    trace.failed(Check::Scopes, Reason::ScopeMissing);
+    observer.failed(Check::Scopes, Reason::ScopeMissing);
     let refusal = Refusal::new(Reason::ScopeMissing).of(&api.entry);
-    Err(Stop::refused(refusal.needing(&operation.scopes)))
+    Err(NotAdmitted::refused(refusal.needing(&operation.scopes)))
 }

@@ -1,4 +1,4 @@
-//! What a decision is made of, and what it says: the request's parts, the ground it is decided on, an admission or the
+//! What a decision is made of, and what it says: the request's parts, the basis it is decided on, an admission or the
 //! reason for none. How it comes about is [`decide`](crate::decide::decide)'s.
 
 use std::collections::BTreeSet;
@@ -13,20 +13,20 @@ use http::{HeaderMap, Method};
 use crate::api::Api;
 use crate::application::Application;
 use crate::backend_token::{BackendTokens, PassedClaims};
+use crate::check::{Check, CheckObserver};
 use crate::client_certificate::ClientCertificate;
 use crate::config::IntrospectionConfig;
 use crate::cors::Cors;
 use crate::introspection::Introspected;
 use crate::key_manager::KeyManager;
 use crate::key_set::KeySet;
-use crate::limits::Meter;
 use crate::mediation::Edits;
+use crate::rate_limit::Meter;
 use crate::refusal::{Reason, Refusal};
 use crate::snapshot::Snapshot;
 use crate::subscription::Subscription;
 use crate::throttling::Counting;
 use crate::token_cache::TokenCache;
-use crate::trace::{Check, Trace};
 
 /// What of a request is decided on.
 #[derive(Clone, Copy)]
@@ -42,10 +42,10 @@ pub(crate) struct RequestParts<'r> {
 
 /// What requests are decided by.
 #[derive(Clone, Copy)]
-pub(crate) struct Ground<'g> {
-    pub(crate) snapshot: &'g Snapshot,
+pub(crate) struct Basis<'b> {
+    pub(crate) snapshot: &'b Snapshot,
     /// `None` verifies every signature anew.
-    pub(crate) cache: Option<&'g TokenCache>,
+    pub(crate) cache: Option<&'b TokenCache>,
     /// Seconds since 1970.
     pub(crate) now: i64,
     /// Nanoseconds since 1970.
@@ -56,11 +56,11 @@ pub(crate) struct Ground<'g> {
     pub(crate) longest_token: usize,
     pub(crate) unknown_key: UnknownKey,
     /// What a key manager said about the request's token, where it was asked.
-    pub(crate) introspected: Option<&'g Introspected>,
-    pub(crate) introspection: &'g IntrospectionConfig,
-    pub(crate) backend_tokens: Option<&'g BackendTokens>,
+    pub(crate) introspected: Option<&'b Introspected>,
+    pub(crate) introspection: &'b IntrospectionConfig,
+    pub(crate) backend_tokens: Option<&'b BackendTokens>,
     /// For APIs without a policy of their own.
-    pub(crate) cors: Option<&'g Cors>,
+    pub(crate) cors: Option<&'b Cors>,
     /// Whether limits count the request.
     pub(crate) counting: Counting,
 }
@@ -107,7 +107,7 @@ pub(crate) struct Caller {
 
 /// Why there is no admission, or not yet.
 #[derive(Debug)]
-pub(crate) enum Stop {
+pub(crate) enum NotAdmitted {
     Refused(Box<Refusal>),
     NeedsKey {
         set: Arc<KeySet>,
@@ -130,27 +130,32 @@ pub(crate) struct Preflight {
 }
 
 /// Goes on with the value, or stops for the reason.
-pub(crate) fn pass<V, T: Trace>(
+pub(crate) fn pass<V, O: CheckObserver>(
     check: Check,
     outcome: Result<V, Reason>,
     api: &Api,
-    trace: &mut T,
-) -> Result<V, Stop> {
+    observer: &mut O,
+) -> Result<V, NotAdmitted> {
     match outcome {
         Ok(value) => {
-            trace.passed(check);
+            observer.passed(check);
             Ok(value)
         }
-        Err(reason) => Err(refuse(check, reason, api, trace)),
+        Err(reason) => Err(refuse(check, reason, api, observer)),
     }
 }
 
-pub(crate) fn refuse<T: Trace>(check: Check, reason: Reason, api: &Api, trace: &mut T) -> Stop {
-    trace.failed(check, reason);
-    Stop::refused(Refusal::new(reason).of(&api.entry))
+pub(crate) fn refuse<O: CheckObserver>(
+    check: Check,
+    reason: Reason,
+    api: &Api,
+    observer: &mut O,
+) -> NotAdmitted {
+    observer.failed(check, reason);
+    NotAdmitted::refused(Refusal::new(reason).of(&api.entry))
 }
 
-impl Stop {
+impl NotAdmitted {
     pub(crate) fn refused(refusal: Refusal) -> Self {
         Self::Refused(Box::new(refusal))
     }

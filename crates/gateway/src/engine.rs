@@ -17,12 +17,13 @@ use secrecy::ExposeSecret as _;
 use crate::access_log::AccessLog;
 use crate::api::Api;
 use crate::backend_token::BackendTokens;
+use crate::check::{Check, CheckObserver, Fact, Unobserved};
 use crate::client_certificate::ClientCertificate;
 use crate::config::GatewayConfig;
 use crate::cors::Cors;
 use crate::credential::Credential;
 use crate::decide::{authorize, decide, not_blocked};
-use crate::decision::{Admission, Caller, Ground, Preflight, RequestParts, Stop, UnknownKey};
+use crate::decision::{Admission, Basis, Caller, NotAdmitted, Preflight, RequestParts, UnknownKey};
 use crate::explain::{ExplainRequest, ExplainTarget, Recorder};
 use crate::introspection::{Introspected, Introspections};
 use crate::key_set::{KeySets, seconds};
@@ -35,7 +36,6 @@ use crate::snapshot::{OutOfOrder, Snapshot};
 use crate::span::Tracing;
 use crate::throttling::Counting;
 use crate::token_cache::TokenCache;
-use crate::trace::{Check, Fact, NoTrace, Trace};
 
 /// What the workers share: everything a decision needs.
 pub(crate) struct Engine {
@@ -57,7 +57,7 @@ pub(crate) struct Engine {
 
 /// A request that does not go to an upstream.
 #[derive(Debug)]
-pub(crate) enum Turned {
+pub(crate) enum NotForwarded {
     Refused(Refusal),
     Preflight(Preflight),
 }
@@ -138,7 +138,10 @@ impl Engine {
     }
 
     /// Decides; where something must be waited for, waits and decides again.
-    pub(crate) async fn decide(&self, request: &RequestParts<'_>) -> Result<Admission, Turned> {
+    pub(crate) async fn decide(
+        &self,
+        request: &RequestParts<'_>,
+    ) -> Result<Admission, NotForwarded> {
         let mut learned = Learned::default();
         let mut decision = self.decide_now(request, &learned);
         for _ in 0..MOST_WAITS {
@@ -149,21 +152,21 @@ impl Engine {
             }
             decision = self.decide_now(request, &learned);
         }
-        decision.map_err(Turned::from)
+        decision.map_err(NotForwarded::from)
     }
 
     /// Waits for what a decision needs. False when it needs nothing.
-    async fn learn(&self, stop: &Stop, learned: &mut Learned) -> bool {
+    async fn learn(&self, stop: &NotAdmitted, learned: &mut Learned) -> bool {
         match stop {
-            Stop::NeedsKey { set, key_id } => {
+            NotAdmitted::NeedsKey { set, key_id } => {
                 self.key_sets.refresh_for_unknown_key(set, key_id).await;
                 learned.unknown_key = UnknownKey::Refuse;
             }
-            Stop::NeedsIntrospection { key_manager, token } => {
+            NotAdmitted::NeedsIntrospection { key_manager, token } => {
                 let answer = self.introspections.ask(key_manager, token).await;
                 learned.introspected = Some(answer);
             }
-            Stop::Refused(_) | Stop::Preflight(_) => return false,
+            NotAdmitted::Refused(_) | NotAdmitted::Preflight(_) => return false,
         }
         true
     }
@@ -199,14 +202,18 @@ impl Engine {
         self.decide_now(request, &learned).is_ok()
     }
 
-    fn decide_now(&self, request: &RequestParts<'_>, learned: &Learned) -> Result<Admission, Stop> {
+    fn decide_now(
+        &self,
+        request: &RequestParts<'_>,
+        learned: &Learned,
+    ) -> Result<Admission, NotAdmitted> {
         let snapshot = self.snapshot.load();
-        let ground = Ground {
+        let basis = Basis {
             cache: self.cache.as_ref(),
             counting: Counting::Count,
-            ..self.ground(&snapshot, learned)
+            ..self.basis(&snapshot, learned)
         };
-        decide(request, &ground, &mut NoTrace)
+        decide(request, &basis, &mut Unobserved)
     }
 
     /// The same functions as [`Self::decide`], without memory.
@@ -217,9 +224,9 @@ impl Engine {
             let mut recorder = Recorder::default();
             // Not the guard, which must not be held while waiting.
             let snapshot = self.snapshot.load_full();
-            let ground = self.ground(&snapshot, &learned);
-            let now = ground.now;
-            let outcome = explained_decision(request, &ground, &mut recorder);
+            let basis = self.basis(&snapshot, &learned);
+            let now = basis.now;
+            let outcome = explained_decision(request, &basis, &mut recorder);
             if let Err(stop) = &outcome
                 && waits < MOST_WAITS
                 && self.learn(stop, &mut learned).await
@@ -227,18 +234,18 @@ impl Engine {
                 waits += 1;
                 continue;
             }
-            let refusal = match outcome.map_err(Turned::from) {
-                Err(Turned::Refused(refusal)) => Some(refusal),
-                Err(Turned::Preflight(_)) | Ok(()) => None,
+            let refusal = match outcome.map_err(NotForwarded::from) {
+                Err(NotForwarded::Refused(refusal)) => Some(refusal),
+                Err(NotForwarded::Preflight(_)) | Ok(()) => None,
             };
             return recorder.explanation(refusal.as_ref(), &snapshot, now);
         }
     }
 
     /// Without memory: nothing is cached, nothing counted.
-    fn ground<'g>(&'g self, snapshot: &'g Snapshot, learned: &'g Learned) -> Ground<'g> {
+    fn basis<'b>(&'b self, snapshot: &'b Snapshot, learned: &'b Learned) -> Basis<'b> {
         let now = self.clock.now();
-        Ground {
+        Basis {
             snapshot,
             cache: None,
             now: now.as_second(),
@@ -255,14 +262,14 @@ impl Engine {
     }
 }
 
-impl From<Stop> for Turned {
+impl From<NotAdmitted> for NotForwarded {
     /// Who still needs something after all waiting has met a snapshot that changed each time.
-    fn from(stop: Stop) -> Self {
+    fn from(stop: NotAdmitted) -> Self {
         match stop {
-            Stop::Refused(refusal) => Self::Refused(*refusal),
-            Stop::Preflight(verbs) => Self::Preflight(verbs),
-            Stop::NeedsKey { .. } => Self::Refused(Refusal::new(Reason::KeyIdUnknown)),
-            Stop::NeedsIntrospection { .. } => {
+            NotAdmitted::Refused(refusal) => Self::Refused(*refusal),
+            NotAdmitted::Preflight(verbs) => Self::Preflight(verbs),
+            NotAdmitted::NeedsKey { .. } => Self::Refused(Refusal::new(Reason::KeyIdUnknown)),
+            NotAdmitted::NeedsIntrospection { .. } => {
                 Self::Refused(Refusal::new(Reason::IntrospectionFailed))
             }
         }
@@ -272,39 +279,45 @@ impl From<Stop> for Turned {
 /// The request that is explained, through the functions that decide.
 fn explained_decision(
     request: &ExplainRequest,
-    ground: &Ground<'_>,
+    basis: &Basis<'_>,
     recorder: &mut Recorder,
-) -> Result<(), Stop> {
+) -> Result<(), NotAdmitted> {
     let token = bare_token(&request.token);
     match &request.target {
         ExplainTarget::Api { context, version } => {
-            let Some(api) = ground.snapshot.api_with(context, version) else {
+            let Some(api) = basis.snapshot.api_with(context, version) else {
                 recorder.failed(Check::Route, Reason::ApiUnknown);
-                return Err(Stop::Refused(Box::new(Refusal::new(Reason::ApiUnknown))));
+                return Err(NotAdmitted::Refused(Box::new(Refusal::new(
+                    Reason::ApiUnknown,
+                ))));
             };
             recorder.saw(Fact::Api(api));
             if api.entry.blocked {
                 recorder.failed(Check::Route, Reason::ApiBlocked);
-                return Err(Stop::Refused(Box::new(Refusal::new(Reason::ApiBlocked))));
+                return Err(NotAdmitted::Refused(Box::new(Refusal::new(
+                    Reason::ApiBlocked,
+                ))));
             }
             recorder.passed(Check::Route);
-            not_blocked(api, None, ground.snapshot, recorder)?;
-            if token.len() > ground.longest_token {
+            not_blocked(api, None, basis.snapshot, recorder)?;
+            if token.len() > basis.longest_token {
                 recorder.failed(Check::Credential, Reason::TokenTooLong);
                 let refusal = Refusal::new(Reason::TokenTooLong).of(&api.entry);
-                return Err(Stop::Refused(Box::new(refusal)));
+                return Err(NotAdmitted::Refused(Box::new(refusal)));
             }
             let credential = Credential {
                 token,
                 certificate: &ClientCertificate::default(),
             };
-            authorize(&credential, api, None, ground, recorder).map(|_: Caller| ())
+            authorize(&credential, api, None, basis, recorder).map(|_: Caller| ())
         }
         ExplainTarget::Request { api, verb, path } => {
-            let api_there = api_at(ground.snapshot, path);
+            let api_there = api_at(basis.snapshot, path);
             if api.is_some_and(|api| api_there.is_some_and(|there| there.entry.id != api)) {
                 recorder.failed(Check::Route, Reason::ApiUnknown);
-                return Err(Stop::Refused(Box::new(Refusal::new(Reason::ApiUnknown))));
+                return Err(NotAdmitted::Refused(Box::new(Refusal::new(
+                    Reason::ApiUnknown,
+                ))));
             }
             let method = Method::from_bytes(verb.as_str().as_bytes()).unwrap_or(Method::GET);
             let mut headers = HeaderMap::new();
@@ -321,7 +334,7 @@ fn explained_decision(
                 certificate: &ClientCertificate::default(),
                 client: None,
             };
-            decide(&parts, ground, recorder).map(|_| ())
+            decide(&parts, basis, recorder).map(|_| ())
         }
     }
 }

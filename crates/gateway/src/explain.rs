@@ -15,6 +15,7 @@ use jiff::Timestamp;
 use crate::api::Api;
 use crate::application::Mapping;
 use crate::certificate_binding::Confirmation;
+use crate::check::{Check, CheckObserver, Fact};
 use crate::claims::Claims;
 use crate::identity::{ConsumerKey, Identity};
 use crate::key_manager::KeyManager;
@@ -24,7 +25,6 @@ use crate::refusal::{Reason, Refusal};
 use crate::snapshot::Snapshot;
 use crate::subscription::Subscription;
 use crate::token::Header;
-use crate::trace::{Check, Fact, Trace};
 
 /// A token, and where somebody wants to use it.
 #[derive(Clone, Debug)]
@@ -63,7 +63,7 @@ pub(crate) struct Recorder {
     key_type: Option<KeyType>,
 }
 
-impl Trace for Recorder {
+impl CheckObserver for Recorder {
     fn saw(&mut self, fact: Fact<'_>) {
         match fact {
             Fact::Api(api) => self.api = Some(Arc::clone(api)),
@@ -162,7 +162,7 @@ impl Recorder {
             | Check::Certificate
             | Check::CallerBlocking
             | Check::Throttling => None,
-            Check::OriginBlocking => self.api.as_ref().map(|api| api.base_path().to_owned()),
+            Check::RequestBlocking => self.api.as_ref().map(|api| api.base_path().to_owned()),
             Check::Revocation => self.seen_by_revocations(),
             Check::KeyManager => Some(self.seen_key_manager()),
             Check::Algorithm => Some(self.header.as_ref()?.algorithm.clone()),
@@ -263,7 +263,7 @@ impl Recorder {
                 self.operation.as_ref()?.scopes.join(" ")
             )),
             Check::Route
-            | Check::OriginBlocking
+            | Check::RequestBlocking
             | Check::Credential
             | Check::Format
             | Check::Signature

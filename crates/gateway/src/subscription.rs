@@ -5,7 +5,7 @@ use std::sync::Arc;
 use domain::id::{ApiId, SubscriptionId};
 use domain::subscription::SubscriptionStatus;
 
-use crate::limits::Usage;
+use crate::rate_limit::Usage;
 use crate::throttling_policy::PolicyReference;
 
 #[derive(Clone, Debug)]

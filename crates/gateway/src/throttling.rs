@@ -8,12 +8,12 @@ use std::sync::Arc;
 use domain::key_mapping::KeyType;
 
 use crate::api::Api;
-use crate::decision::{Caller, Ground, Stop, refuse};
-use crate::limits::{self, Demand, Instant, Limit, Meter, OverLimit, Usage};
+use crate::check::{Check, CheckObserver};
+use crate::decision::{Basis, Caller, NotAdmitted, refuse};
+use crate::rate_limit::{self, Demand, Instant, Limit, Meter, OverLimit, Usage};
 use crate::refusal::{Reason, Refusal};
 use crate::resource::Resource;
 use crate::throttling_policy::{Allowance, PolicyReference, ThrottlingPolicies};
-use crate::trace::{Check, Trace};
 
 /// Whether a request that passes is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,16 +42,16 @@ struct Reasons {
 
 /// Asked last: a request that is refused for anything else is not counted. Returns the quotas of bytes that its
 /// bodies count against; there are none for most.
-pub(crate) fn throttle<T: Trace>(
+pub(crate) fn throttle<O: CheckObserver>(
     resource: &Resource,
     api: &Api,
     caller: Option<&Caller>,
     key_type: KeyType,
-    ground: &Ground<'_>,
-    trace: &mut T,
-) -> Result<Vec<Meter>, Stop> {
+    basis: &Basis<'_>,
+    observer: &mut O,
+) -> Result<Vec<Meter>, NotAdmitted> {
     let mut demands = Demands {
-        policies: ground.snapshot.policies(),
+        policies: basis.snapshot.policies(),
         places: [None; MOST_DEMANDS],
         count: 0,
         meters: Vec::new(),
@@ -61,20 +61,20 @@ pub(crate) fn throttle<T: Trace>(
             Check::Throttling,
             Reason::ThrottlingPolicyUnknown,
             api,
-            trace,
+            observer,
         ));
     }
-    match demands.pass(ground.counting, ground.instant) {
+    match demands.pass(basis.counting, basis.instant) {
         Ok(()) => {
-            trace.passed(Check::Throttling);
+            observer.passed(Check::Throttling);
             Ok(demands.meters)
         }
         Err(over) => {
-            trace.failed(Check::Throttling, over.reason);
+            observer.failed(Check::Throttling, over.reason);
             let seconds = over.next_access.div_ceil(1_000_000_000);
             let refusal = Refusal::new(over.reason).of(&api.entry);
             let refusal = refusal.until(i64::try_from(seconds).unwrap_or(i64::MAX));
-            Err(Stop::Refused(Box::new(refusal)))
+            Err(NotAdmitted::Refused(Box::new(refusal)))
         }
     }
 }
@@ -146,7 +146,7 @@ impl<'s> Demands<'s> {
         Some(())
     }
 
-    fn push(&mut self, limit: Limit, used: &'s limits::Used, reason: Reason) {
+    fn push(&mut self, limit: Limit, used: &'s rate_limit::Used, reason: Reason) {
         if let Some(place) = self.places.get_mut(self.count) {
             *place = Some(Demand {
                 limit,
@@ -160,8 +160,8 @@ impl<'s> Demands<'s> {
     fn pass(&self, counting: Counting, now: Instant) -> Result<(), OverLimit> {
         let demands = self.places[..self.count].iter().flatten();
         match counting {
-            Counting::Count => limits::take(demands, now),
-            Counting::LookOnly => limits::look(demands, now),
+            Counting::Count => rate_limit::take(demands, now),
+            Counting::LookOnly => rate_limit::look(demands, now),
         }
     }
 }

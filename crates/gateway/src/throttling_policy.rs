@@ -10,7 +10,7 @@ use domain::id::ThrottlingPolicyId;
 use domain::snapshot::ThrottlingPolicyEntry;
 use domain::throttling_policy::{BUILT_IN, PolicyLevel, built_in};
 
-use crate::limits::{Limit, Usage};
+use crate::rate_limit::{Limit, Usage};
 
 /// Where a policy stands in the snapshot, and in all that come from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

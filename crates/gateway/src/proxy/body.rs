@@ -19,7 +19,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use super::connection::Http1Body;
 use super::headers::clean_trailers;
 use super::pool::BoxError;
-use crate::limits::Meter;
+use crate::rate_limit::Meter;
 use crate::refusal::Reason;
 pub(crate) use response::ResponseBody;
 

@@ -21,7 +21,7 @@ use super::{Worker, request_head};
 use crate::backend_token::asks_for_key_set;
 use crate::client_certificate::ClientCertificate;
 use crate::decision::RequestParts;
-use crate::engine::Turned;
+use crate::engine::NotForwarded;
 use crate::mediation;
 use crate::refusal::Refusal;
 pub(super) use exchange::path_at;
@@ -78,13 +78,13 @@ pub(super) async fn handle(
     };
     let mut admission = match worker.engine.decide(&parts).await {
         Ok(admission) => admission,
-        Err(Turned::Refused(refusal)) => {
+        Err(NotForwarded::Refused(refusal)) => {
             let api = refusal.api_id().and_then(|id| worker.engine.api(id));
             record.api.clone_from(&api);
             let response = refuse(&refusal, record);
             return readable(&worker, api.as_deref(), origin.as_ref(), response);
         }
-        Err(Turned::Preflight(asked)) => {
+        Err(NotForwarded::Preflight(asked)) => {
             return preflight(&worker, origin.as_ref(), asked, record);
         }
     };

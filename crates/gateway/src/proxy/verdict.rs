@@ -22,7 +22,7 @@ use crate::backend_token::asks_for_key_set;
 use crate::certificate_binding::CertificateDigest;
 use crate::client_certificate::ClientCertificate;
 use crate::decision::{Admission, RequestParts};
-use crate::engine::{Engine, Turned};
+use crate::engine::{Engine, NotForwarded};
 use crate::mediation;
 use crate::origin::OriginProtocol;
 use crate::refusal::{Reason, Refusal};
@@ -160,12 +160,12 @@ impl Judge {
         };
         let admission = match self.engine.decide(&parts).await {
             Ok(admission) => admission,
-            Err(Turned::Refused(refusal)) => {
+            Err(NotForwarded::Refused(refusal)) => {
                 record.api = refusal.api_id().and_then(|id| self.engine.api(id));
                 record.reason = Some(refusal.reason);
                 return self.answer(refusal.response(), origin, record);
             }
-            Err(Turned::Preflight(asked)) => {
+            Err(NotForwarded::Preflight(asked)) => {
                 let answer = self.engine.preflight(&asked, origin);
                 record.api = Some(asked.api);
                 return told(answer, record);

@@ -38,7 +38,7 @@ async fn an_accepted_token_passes_every_check() {
         names,
         [
             "route",
-            "origin_blocking",
+            "request_blocking",
             "credential",
             "format",
             "issuer",

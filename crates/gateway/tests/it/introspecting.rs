@@ -348,7 +348,7 @@ async fn an_explanation_shows_the_question_in_place_of_the_signature() {
         &names[..8],
         [
             "route",
-            "origin_blocking",
+            "request_blocking",
             "credential",
             "format",
             "issuer",

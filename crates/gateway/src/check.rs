@@ -20,7 +20,7 @@ use crate::token::Header;
 pub(crate) enum Check {
     Route,
     /// Blocking conditions for the API and where the request comes from.
-    OriginBlocking,
+    RequestBlocking,
     Credential,
     Format,
     KeyManager,
@@ -60,16 +60,16 @@ pub(crate) enum Fact<'f> {
     KeyType(KeyType),
 }
 
-pub(crate) trait Trace {
+pub(crate) trait CheckObserver {
     fn saw(&mut self, fact: Fact<'_>);
     fn passed(&mut self, check: Check);
     fn failed(&mut self, check: Check, reason: Reason);
 }
 
 /// For requests.
-pub(crate) struct NoTrace;
+pub(crate) struct Unobserved;
 
-impl Trace for NoTrace {
+impl CheckObserver for Unobserved {
     #[inline]
     fn saw(&mut self, _: Fact<'_>) {}
     #[inline]
@@ -81,7 +81,7 @@ impl Trace for NoTrace {
 impl Check {
     pub(crate) const ALL: [Self; 21] = [
         Self::Route,
-        Self::OriginBlocking,
+        Self::RequestBlocking,
         Self::Credential,
         Self::Format,
         Self::KeyManager,
@@ -106,7 +106,7 @@ impl Check {
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Route => "route",
-            Self::OriginBlocking => "origin_blocking",
+            Self::RequestBlocking => "request_blocking",
             Self::Credential => "credential",
             Self::Format => "format",
             Self::KeyManager => "issuer",
