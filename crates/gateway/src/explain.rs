@@ -408,7 +408,7 @@ impl Recorder {
             Reason::BackendTokenUnavailable => "the token is not the matter: look at the gateway's log and its signing key for backend tokens".to_owned(),
             Reason::BackendLimit => "the API's endpoints bear no more for now: try again later, or ask the API's publisher to raise maxTps".to_owned(),
             Reason::ThrottlingPolicyUnknown => "the API, the application or the subscription names a throttling policy that is not there: give it another one".to_owned(),
-            Reason::RequestUnreadable | Reason::RequestHeadTooLarge | Reason::RequestTooLarge | Reason::RequestTimeout | Reason::RequestAborted | Reason::HostInvalid | Reason::UpstreamUnreachable | Reason::UpstreamBroken | Reason::UpstreamTimeout => "the token is not the matter: look at the request's size and the API's endpoint".to_owned(),
+            Reason::RequestUnreadable | Reason::RequestHeadTooLarge | Reason::RequestTooLarge | Reason::RequestTimeout | Reason::RequestAborted | Reason::HostInvalid | Reason::RequestLoop | Reason::UpstreamUnreachable | Reason::UpstreamBroken | Reason::UpstreamTimeout => "the token is not the matter: look at the request's size and the API's endpoint".to_owned(),
         }
     }
 }

@@ -22,6 +22,7 @@ mod tls;
 mod tunnel;
 mod turn;
 pub(crate) mod verdict;
+mod via;
 mod write_timeout;
 
 use std::io;
@@ -51,6 +52,7 @@ pub(crate) struct Proxy {
     local_addr: SocketAddr,
     tls: Arc<ArcSwapOption<ServerConfig>>,
     upstream_tls: Arc<SharedUpstreamTls>,
+    via: Arc<via::Via>,
     stopping: watch::Sender<bool>,
     /// Empty once they were told to stop.
     workers: Mutex<Vec<WorkerThread>>,
@@ -78,6 +80,7 @@ pub(crate) struct Worker {
     pub(crate) request_ids: access_log::RequestIds,
     pub(crate) trace_ids: request_trace::TraceIds,
     pub(crate) date: date::Date,
+    pub(crate) via: Arc<via::Via>,
 }
 
 /// Spawns on the worker's own thread.
@@ -119,6 +122,7 @@ impl Proxy {
             local_addr,
             tls,
             upstream_tls,
+            via: Arc::new(via::Via::new(engine.clock.now(), local_addr)),
             stopping,
             workers: Mutex::default(),
         };
@@ -173,6 +177,7 @@ impl Proxy {
         let engine = Arc::clone(engine);
         let upstream_tls = Arc::clone(&self.upstream_tls);
         let tls = Arc::clone(&self.tls);
+        let via = Arc::clone(&self.via);
         let stopping = self.stopping.subscribe();
         let (end, ended) = oneshot::channel();
         let (begin, begun) = mpsc::sync_channel(1);
@@ -195,6 +200,7 @@ impl Proxy {
                     request_ids: access_log::RequestIds::new(engine.clock.now(), index),
                     trace_ids: request_trace::TraceIds::new(),
                     date: date::Date::default(),
+                    via,
                     engine,
                     tls,
                     stopping,

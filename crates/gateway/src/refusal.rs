@@ -157,6 +157,8 @@ reasons! {
     RequestAborted = "request_aborted" => BAD_REQUEST,
     /// No `Host`, several, or one that contradicts the request's target.
     HostInvalid = "host_invalid" => BAD_REQUEST,
+    /// This gateway sent it itself: an endpoint leads back to it.
+    RequestLoop = "request_loop" => LOOP_DETECTED,
     UpstreamUnreachable = "upstream_unreachable" => BAD_GATEWAY,
     UpstreamBroken = "upstream_broken" => BAD_GATEWAY,
     UpstreamTimeout = "upstream_timeout" => GATEWAY_TIMEOUT,

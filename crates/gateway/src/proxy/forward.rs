@@ -23,7 +23,7 @@ use crate::client_certificate::ClientCertificate;
 use crate::decision::RequestParts;
 use crate::engine::NotForwarded;
 use crate::mediation;
-use crate::refusal::Refusal;
+use crate::refusal::{Reason, Refusal};
 pub(super) use exchange::path_at;
 use exchange::{Exchanged, exchange};
 pub(super) use own_answer::refuse_unread;
@@ -56,6 +56,9 @@ pub(super) async fn handle(
     let origin = request.headers().get(ORIGIN).cloned();
     if let Err(reason) = request_head::check(&request) {
         return refuse_for_good(reason, record, request.version());
+    }
+    if worker.via.has_met(request.headers()) {
+        return refuse(&Refusal::new(Reason::RequestLoop), record);
     }
     if let Some(tokens) = &worker.engine.backend_tokens
         && asks_for_key_set(request.method(), request.uri().path())

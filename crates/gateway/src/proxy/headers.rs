@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::header::{
     CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, FORWARDED, HOST, HeaderName, ORIGIN, TE,
-    TRANSFER_ENCODING, UPGRADE,
+    TRANSFER_ENCODING, UPGRADE, VIA,
 };
 use http::{HeaderMap, HeaderValue};
 
@@ -21,18 +21,19 @@ const HOP_BY_HOP: [HeaderName; 7] = [
 ];
 
 /// The message's own frame and address, and what proxies say of its way: naming them in `Connection` is an attack.
-const NEVER_AN_OPTION: [HeaderName; 7] = [
+const NEVER_AN_OPTION: [HeaderName; 8] = [
     HOST,
     CONTENT_LENGTH,
     X_FORWARDED_FOR,
     X_FORWARDED_HOST,
     X_FORWARDED_PROTO,
     FORWARDED,
+    VIA,
     X_REQUEST_ID,
 ];
 
 /// Must not be said after the body, where the checks are over (RFC 9110 section 6.5.1).
-const NEVER_A_TRAILER: [HeaderName; 18] = [
+const NEVER_A_TRAILER: [HeaderName; 21] = [
     HOST,
     CONTENT_LENGTH,
     TRANSFER_ENCODING,
@@ -47,7 +48,10 @@ const NEVER_A_TRAILER: [HeaderName; 18] = [
     X_FORWARDED_FOR,
     X_FORWARDED_HOST,
     X_FORWARDED_PROTO,
+    X_FORWARDED_PORT,
+    X_REAL_IP,
     FORWARDED,
+    VIA,
     BACKEND_JWT,
     CLIENT_CERT,
     HeaderName::from_static("client-cert-chain"),

@@ -200,6 +200,13 @@ pub(super) static HEAD_TOO_LARGE: Class = Class::status(
     "Request Header Fields Too Large",
     "The request line and headers are larger, or more, than the gateway accepts.",
 );
+pub(super) static LOOP_DETECTED: Class = Class::status(
+    "508",
+    StatusCode::LOOP_DETECTED,
+    REPORT,
+    "Loop Detected",
+    "The endpoint of the API leads back to the gateway.",
+);
 // WSO2's fault codes for the back end: 101503 connection failed, 101500 sending or receiving failed, 101504 time out.
 pub(super) static BAD_GATEWAY: Class = Class::status(
     "101503",

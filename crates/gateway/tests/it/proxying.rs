@@ -83,6 +83,8 @@ async fn the_upstream_sees_a_clean_request() {
     assert_eq!(headers["x-forwarded-proto"], "http");
     assert_eq!(headers["x-request-id"], "mine-1");
     assert_eq!(headers["x-kept"], "yes");
+    let via = headers["via"].to_str().expect("text");
+    assert!(via.starts_with("1.1 claviger-"), "{via}");
     assert!(
         headers["host"]
             .to_str()
@@ -591,6 +593,30 @@ async fn a_client_that_does_not_read_does_not_hold_the_upstream_for_ever() {
     .await;
     drop(client);
     assert!(world.gateway.metrics().contains(r#"status="200""#));
+}
+
+#[tokio::test]
+async fn an_endpoint_that_leads_back_to_the_gateway_is_asked_once() {
+    let world = World::start().await;
+    let own = format!("http://{}/exampleapi/1.0.0", world.gateway.local_addr());
+    world.change_api(|api| api.endpoints.production = vec![own.parse().expect("a URL")]);
+    // Whoever needs a token is stopped without its credential, an open resource is not.
+    let request = Request::get("/exampleapi/1.0.0/open")
+        .header("connection", "via")
+        .body(full(""))
+        .expect("a request");
+    let answer = world.send(request).await;
+    assert_eq!(
+        (answer.status.as_u16(), answer.code().as_str()),
+        (508, "508")
+    );
+    world.gateway.stop().await;
+    let lines = world.log.with("/exampleapi/1.0.0/open");
+    let reasons: Vec<_> = lines.iter().map(|line| &line["reason"]).collect();
+    assert_eq!(
+        reasons,
+        [&serde_json::json!("request_loop"), &serde_json::Value::Null]
+    );
 }
 
 #[tokio::test]

@@ -76,6 +76,7 @@ pub(super) async fn exchange(
         is_websocket,
     };
     admitted_headers::tell_upstream(&worker.engine, admission, &mut head.headers)?;
+    worker.via.add(&mut head.headers, head.version);
     record.trace.write(&mut head.headers);
 
     let mut candidates = Candidates::new(worker, admission, ends, target.need());
