@@ -30,6 +30,8 @@ pub(crate) enum BodyError {
     TooLarge,
     #[error("no byte of the body arrived in time")]
     Stalled,
+    #[error("the client did not take it")]
+    Untaken,
     #[error("the request took longer than a whole request may take")]
     TotalTime,
     #[error("the sender of the body failed")]
@@ -244,7 +246,9 @@ impl RequestBody {
     fn broken_off(&self, error: BodyError) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let fault = match error {
             BodyError::TooLarge => Reason::RequestTooLarge,
-            BodyError::Stalled | BodyError::TotalTime => Reason::RequestTimeout,
+            BodyError::Stalled | BodyError::Untaken | BodyError::TotalTime => {
+                Reason::RequestTimeout
+            }
             BodyError::Sender(_) => Reason::RequestAborted,
         };
         self.progress.fault.set(Some(fault));

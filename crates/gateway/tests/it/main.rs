@@ -12,6 +12,7 @@ mod framing;
 mod generated;
 mod half_closing;
 mod handed_on_certificate;
+mod http2_clients;
 mod introspecting;
 mod key_manager_choice;
 mod key_sets;
