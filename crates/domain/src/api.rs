@@ -138,7 +138,12 @@ impl Verb {
         }
     }
 
-    /// Any letter case; `None` for a verb that an API cannot offer.
+    /// As a request says it: `get` is another method (RFC 9110 section 9.1). `None` for one that an API cannot offer.
+    pub fn of_method(method: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|verb| verb.as_str() == method)
+    }
+
+    /// As documents say it, in any letter case; `None` for a verb that an API cannot offer.
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL
             .into_iter()

@@ -61,7 +61,7 @@ pub(crate) fn decide<O: CheckObserver>(
             return Err(NotAdmitted::Preflight(Preflight { api, verbs }));
         }
     }
-    let operation = match route.resource(Verb::parse(request.method.as_str()), &path) {
+    let operation = match route.resource(Verb::of_method(request.method.as_str()), &path) {
         Ok(operation) => operation,
         Err(NoResource::Path) => {
             return Err(refuse(

@@ -133,7 +133,9 @@ impl Engine {
         let path = RequestPath::parse(path).ok()?;
         let snapshot = self.snapshot.load();
         let route = Route::find(&snapshot, &path)?;
-        let operation = route.resource(Verb::parse(method.as_str()), &path).ok()?;
+        let operation = route
+            .resource(Verb::of_method(method.as_str()), &path)
+            .ok()?;
         Some(format!("{}{}", route.api.base_path(), operation.target))
     }
 

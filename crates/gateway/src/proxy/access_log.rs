@@ -14,6 +14,7 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::connection::Peer;
+use super::http1::head::has_no_body;
 use super::request_trace::{RequestTrace, Sampled};
 use crate::access_log::{JsonLine, Outcome};
 use crate::api::Api;
@@ -97,16 +98,24 @@ impl AccessRecord {
         }
     }
 
-    /// The answer has a head only.
     pub(super) fn is_head(&self) -> bool {
         let asked = self.asked.as_ref();
         asked.is_some_and(|asked| asked.method == Method::HEAD)
+    }
+
+    /// Whether an answer of this status to the request has no content, whatever its head says.
+    pub(super) fn has_no_content(&self, status: StatusCode) -> bool {
+        let asked = self.asked.as_ref();
+        has_no_body(status, asked.map_or(&Method::GET, |asked| &asked.method))
     }
 
     /// The response head goes out.
     pub(super) fn answered(&mut self, status: StatusCode) {
         self.status = status;
         self.head_after = Some(self.begun.elapsed());
+        // Nobody will ask for a body that is none.
+        self.is_complete |=
+            status != StatusCode::SWITCHING_PROTOCOLS && self.has_no_content(status);
     }
 
     pub(super) fn sent(&mut self, bytes: usize) {

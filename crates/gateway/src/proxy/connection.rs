@@ -136,7 +136,12 @@ async fn serve(
         return serve_either(&worker, &http2, stream.into(), peer).await;
     };
     let patience = worker.engine.config.timeouts.request_head;
-    let handshake = timeout(patience, TlsAcceptor::from(tls).accept(stream)).await;
+    let mut stopping = worker.stopping.clone();
+    let handshake = tokio::select! {
+        handshake = timeout(patience, TlsAcceptor::from(tls).accept(stream)) => handshake,
+        // Nothing was asked: nobody is kept waiting for an answer.
+        _ = stopping.wait_for(|stopping| *stopping) => return,
+    };
     match handshake
         .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))
         .flatten()

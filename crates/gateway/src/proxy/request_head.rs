@@ -15,6 +15,10 @@ pub(super) fn check<B>(request: &Request<B>) -> Result<(), Reason> {
     let mut hosts = headers.get_all(HOST).iter();
     let (first, second) = (hosts.next(), hosts.next());
     let target = request.uri().authority();
+    // RFC 9110 section 4.2.4: a user in it is there to deceive.
+    if target.is_some_and(|target| !is_authority(target.as_str().as_bytes())) {
+        return Err(Reason::HostInvalid);
+    }
     match (first, second) {
         (_, Some(_)) => Err(Reason::HostInvalid),
         // RFC 9113 section 8.3.1: the pseudo-header may stand alone, but not against its twin.
@@ -22,7 +26,7 @@ pub(super) fn check<B>(request: &Request<B>) -> Result<(), Reason> {
             Some(target) if !names_the_same(target, host) => Err(Reason::HostInvalid),
             _ => Ok(()),
         },
-        (Some(host), None) if !is_authority(host) => Err(Reason::HostInvalid),
+        (Some(host), None) if !is_authority(host.as_bytes()) => Err(Reason::HostInvalid),
         // RFC 9112 section 3.2.
         (None, None) if request.version() == Version::HTTP_11 => Err(Reason::HostInvalid),
         _ => Ok(()),
@@ -33,7 +37,7 @@ pub(super) fn check<B>(request: &Request<B>) -> Result<(), Reason> {
 pub(super) fn check_host(headers: &HeaderMap) -> Result<(), Reason> {
     let mut hosts = headers.get_all(HOST).iter();
     let host = hosts.next();
-    if hosts.next().is_some() || host.is_some_and(|host| !is_authority(host)) {
+    if hosts.next().is_some() || host.is_some_and(|host| !is_authority(host.as_bytes())) {
         return Err(Reason::HostInvalid);
     }
     Ok(())
@@ -48,9 +52,8 @@ pub(super) fn host<B>(request: &Request<B>) -> Option<HeaderValue> {
 }
 
 /// No user, no path, nothing that two parsers might read differently. An empty value is allowed by RFC 9112.
-fn is_authority(host: &HeaderValue) -> bool {
-    host.as_bytes()
-        .iter()
+fn is_authority(host: &[u8]) -> bool {
+    host.iter()
         .all(|byte| byte.is_ascii_alphanumeric() || b"-._~:[]%!$&'()*+;=".contains(byte))
 }
 

@@ -20,7 +20,7 @@ use super::stream::Rewound;
 struct Side {
     io: Rewound,
     last_read: Rc<Cell<Instant>>,
-    written: usize,
+    written: Rc<Cell<usize>>,
     /// What comes from it and goes to it counts against quotas of bytes as it passes, so that nothing is gained by
     /// breaking off.
     count: Option<Rc<ByteCount>>,
@@ -37,10 +37,14 @@ pub(crate) struct Tunnel {
 impl Tunnel {
     /// Carries until the end. The 101 has been written.
     pub(super) async fn carry(self, client: Rewound) {
-        let mut record = self.record;
+        let mut tunneled = Tunneled {
+            record: self.record,
+            to_client: Rc::default(),
+        };
         let last_read = Rc::new(Cell::new(Instant::now()));
-        let mut client = Side::new(client, &last_read, self.count);
-        let mut upstream = Side::new(self.upstream, &last_read, None);
+        let to_client = Rc::clone(&tunneled.to_client);
+        let mut client = Side::new(client, &last_read, to_client, self.count);
+        let mut upstream = Side::new(self.upstream, &last_read, Rc::default(), None);
         let ended = {
             let copying = copy_bidirectional(&mut client, &mut upstream);
             tokio::select! {
@@ -51,10 +55,22 @@ impl Tunnel {
                 }
             }
         };
-        record.sent(client.written);
         if ended {
-            record.complete();
+            tunneled.record.complete();
         }
+    }
+}
+
+/// What is known of a tunnel's request, also where the gateway's end cuts it.
+struct Tunneled {
+    record: Box<AccessRecord>,
+    /// Bytes.
+    to_client: Rc<Cell<usize>>,
+}
+
+impl Drop for Tunneled {
+    fn drop(&mut self) {
+        self.record.sent(self.to_client.get());
     }
 }
 
@@ -69,11 +85,16 @@ async fn silence(last_read: &Cell<Instant>, longest: Duration) {
 }
 
 impl Side {
-    fn new(io: Rewound, last_read: &Rc<Cell<Instant>>, count: Option<Rc<ByteCount>>) -> Self {
+    fn new(
+        io: Rewound,
+        last_read: &Rc<Cell<Instant>>,
+        written: Rc<Cell<usize>>,
+        count: Option<Rc<ByteCount>>,
+    ) -> Self {
         Self {
             io,
             last_read: Rc::clone(last_read),
-            written: 0,
+            written,
             count,
         }
     }
@@ -107,7 +128,7 @@ impl AsyncWrite for Side {
     ) -> Poll<io::Result<usize>> {
         let written = ready!(Pin::new(&mut self.io).poll_write(cx, bytes));
         if let Ok(count) = written {
-            self.written = self.written.saturating_add(count);
+            self.written.set(self.written.get().saturating_add(count));
             self.count(count);
         }
         Poll::Ready(written)

@@ -137,6 +137,35 @@ async fn connections_without_a_request_are_closed_at_once() {
     assert_eq!(read_to_end(&mut unused).await, "");
 }
 
+#[tokio::test]
+async fn a_handshake_that_nobody_goes_on_with_is_not_waited_for() {
+    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]);
+    let made = made.expect("a certificate");
+    let mut config = GatewayConfig {
+        tls: Some(TlsIdentity {
+            certificate_chain: made.cert.pem(),
+            private_key: made.signing_key.serialize_pem().into(),
+        }),
+        ..test_config()
+    };
+    // Longer than the test waits.
+    config.timeouts.drain = Duration::from_hours(1);
+    config.timeouts.request_head = Duration::from_hours(1);
+    let world = World::start_with(config, &[FIRST.jwk()]).await;
+    let mut silent = connect(world.gateway.local_addr()).await;
+    until("the connection is counted", || {
+        world
+            .gateway
+            .metrics()
+            .contains("claviger_gateway_connections 1\n")
+    })
+    .await;
+    timeout(PATIENCE, world.gateway.stop())
+        .await
+        .expect("an end");
+    assert_eq!(read_to_end(&mut silent).await, "");
+}
+
 fn http2_request() -> Request<Body> {
     Request::get("http://gateway.example/exampleapi/1.0.0/items")
         .header("authorization", format!("Bearer {}", token()))

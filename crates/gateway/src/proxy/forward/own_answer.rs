@@ -1,5 +1,6 @@
 //! What the gateway answers itself: refusals, preflights, its key set.
 
+use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_LENGTH};
 use http::{HeaderValue, Response, Version};
 
@@ -31,9 +32,7 @@ pub(super) fn preflight(
 ) -> Response<ResponseBody> {
     let answer = worker.engine.preflight(&asked, origin);
     record.api = Some(asked.api);
-    let (head, body) = answer.into_parts();
-    record.answered(head.status);
-    Response::from_parts(head, ResponseBody::Own(Some(body), record))
+    own(answer, record)
 }
 
 /// Answers what could not be read as a request.
@@ -66,24 +65,24 @@ pub(super) fn refuse_for_good(
 pub(super) fn key_set(
     tokens: &BackendTokens,
     now: i64,
-    mut record: Box<AccessRecord>,
+    record: Box<AccessRecord>,
 ) -> Response<ResponseBody> {
-    let (mut head, body) = tokens.key_set(now).into_parts();
-    if record.is_head() {
-        head.headers
-            .insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
-    }
-    record.answered(head.status);
-    Response::from_parts(head, ResponseBody::Own(Some(body), record))
+    own(tokens.key_set(now), record)
 }
 
 pub(super) fn refuse(refusal: &Refusal, mut record: Box<AccessRecord>) -> Response<ResponseBody> {
     record.reason = Some(refusal.reason);
-    record.answered(refusal.status());
-    let (mut head, body) = refusal.response().into_parts();
+    own(refusal.response(), record)
+}
+
+fn own(answer: Response<Bytes>, mut record: Box<AccessRecord>) -> Response<ResponseBody> {
+    let (mut head, body) = answer.into_parts();
+    record.answered(head.status);
     if record.is_head() {
         head.headers
             .insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
     }
-    Response::from_parts(head, ResponseBody::Own(Some(body), record))
+    // HTTP/2 would send it.
+    let body = Some(body).filter(|_| !record.has_no_content(head.status));
+    Response::from_parts(head, ResponseBody::Own(body, record))
 }
