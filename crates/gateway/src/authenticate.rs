@@ -243,7 +243,7 @@ fn verify_signature(
     }
 }
 
-/// What backend tokens will be made of.
+/// What backend JWTs will be made of.
 fn with_passed_claims(
     mut identity: Identity,
     claims: &Claims,
@@ -251,7 +251,7 @@ fn with_passed_claims(
     basis: &Basis<'_>,
 ) -> Identity {
     let passed = basis
-        .backend_tokens
+        .backend_jwts
         .map(|tokens| tokens.passed(claims, key_manager));
     identity.passed_claims = passed.map(Arc::new);
     identity

@@ -31,7 +31,7 @@ pub struct GatewayConfig {
     pub introspection: IntrospectionConfig,
     pub client_certificates: ClientCertificates,
     /// `None` tells upstreams nothing about callers.
-    pub backend_tokens: Option<BackendTokenConfig>,
+    pub backend_jwts: Option<BackendJwtConfig>,
     /// Difference between the clocks of gateway and authorization servers that is forgiven.
     pub clock_leeway: Duration,
     /// Bound of the cache of verified tokens, in bytes; 0 turns it off.
@@ -143,15 +143,15 @@ pub struct IntrospectionConfig {
 
 /// The gateway's signed word to upstreams about who calls (WSO2's backend JWT).
 #[derive(Clone, Debug)]
-pub struct BackendTokenConfig {
+pub struct BackendJwtConfig {
     pub header: String,
     /// Stands before the names of the gateway's own claims.
     pub dialect: String,
     pub issuer: String,
-    pub algorithm: BackendTokenAlgorithm,
+    pub algorithm: BackendJwtAlgorithm,
     /// A token is made anew when a fifth of this, at most a minute, is left.
     pub lifetime: Duration,
-    pub encoding: BackendTokenEncoding,
+    pub encoding: BackendJwtEncoding,
     /// PKCS #8, PEM.
     pub key: domain::SecretString,
     /// The key before it, whose tokens upstreams shall still be able to verify.
@@ -161,14 +161,14 @@ pub struct BackendTokenConfig {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BackendTokenAlgorithm {
+pub enum BackendJwtAlgorithm {
     RS256,
     ES256,
 }
 
-/// How the parts of a backend token are written.
+/// How the parts of a backend JWT are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BackendTokenEncoding {
+pub enum BackendJwtEncoding {
     /// RFC 7515.
     Base64Url,
     /// With padding, as WSO2 did before it followed the RFC.
@@ -242,7 +242,7 @@ impl Default for GatewayConfig {
             key_sets: KeySetConfig::default(),
             introspection: IntrospectionConfig::default(),
             client_certificates: ClientCertificates::default(),
-            backend_tokens: None,
+            backend_jwts: None,
             clock_leeway: Duration::from_mins(1),
             token_cache_bytes: 64 * 1024 * 1024,
             forwarded: ForwardedPolicy::default(),

@@ -12,7 +12,7 @@ use http::{HeaderMap, Method};
 
 use crate::api::Api;
 use crate::application::Application;
-use crate::backend_token::{BackendTokens, PassedClaims};
+use crate::backend_jwt::{BackendJwts, PassedClaims};
 use crate::check::{Check, CheckObserver};
 use crate::client_certificate::ClientCertificate;
 use crate::config::IntrospectionConfig;
@@ -58,7 +58,7 @@ pub(crate) struct Basis<'b> {
     /// What a key manager said about the request's token, where it was asked.
     pub(crate) introspected: Option<&'b Introspected>,
     pub(crate) introspection: &'b IntrospectionConfig,
-    pub(crate) backend_tokens: Option<&'b BackendTokens>,
+    pub(crate) backend_jwts: Option<&'b BackendJwts>,
     /// For APIs without a policy of their own.
     pub(crate) cors: Option<&'b Cors>,
     /// Whether limits count the request.
@@ -101,7 +101,7 @@ pub(crate) struct Caller {
     pub(crate) subscription: Option<Subscription>,
     /// Business plan.
     pub(crate) subscription_policy: Option<Arc<str>>,
-    /// Only where backend tokens are made.
+    /// Only where backend JWTs are made.
     pub(crate) passed_claims: Option<Arc<PassedClaims>>,
 }
 

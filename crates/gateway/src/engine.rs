@@ -16,7 +16,7 @@ use secrecy::ExposeSecret as _;
 
 use crate::access_log::AccessLog;
 use crate::api::Api;
-use crate::backend_token::BackendTokens;
+use crate::backend_jwt::BackendJwts;
 use crate::check::{Check, CheckObserver, Fact, Unobserved};
 use crate::client_certificate::ClientCertificate;
 use crate::config::GatewayConfig;
@@ -49,7 +49,7 @@ pub(crate) struct Engine {
     key_sets: Arc<KeySets>,
     pub(crate) introspections: Arc<Introspections>,
     pub(crate) origins: Origins,
-    pub(crate) backend_tokens: Option<BackendTokens>,
+    pub(crate) backend_jwts: Option<BackendJwts>,
     pub(crate) requests_in_progress: AtomicU64,
     pub(crate) access_log: Option<AccessLog>,
     tracing: Option<Tracing>,
@@ -80,7 +80,7 @@ impl Engine {
         introspections: Arc<Introspections>,
         access_log: Option<AccessLog>,
         tracing: Option<Tracing>,
-        backend_tokens: Option<BackendTokens>,
+        backend_jwts: Option<BackendJwts>,
     ) -> Self {
         Self {
             clock,
@@ -91,7 +91,7 @@ impl Engine {
             key_sets,
             introspections,
             origins: Origins::new(&config),
-            backend_tokens,
+            backend_jwts,
             requests_in_progress: AtomicU64::new(0),
             cors: config.cors.as_ref().map(Cors::compile),
             access_log,
@@ -257,7 +257,7 @@ impl Engine {
             unknown_key: learned.unknown_key,
             introspected: learned.introspected.as_deref(),
             introspection: &self.config.introspection,
-            backend_tokens: self.backend_tokens.as_ref(),
+            backend_jwts: self.backend_jwts.as_ref(),
             cors: self.cors.as_ref(),
             counting: Counting::LookOnly,
         }

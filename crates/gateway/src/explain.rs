@@ -405,7 +405,7 @@ impl Recorder {
             Reason::KeyTypeWithoutEndpoint => "the API has no endpoint for this key type: use keys of the other type, or add the endpoint to the API".to_owned(),
             Reason::ScopeMissing => "request a token with one of the resource's scopes, or have the role assigned to the client".to_owned(),
             Reason::ApiLimit | Reason::ResourceLimit | Reason::SubscriptionLimit | Reason::ApplicationLimit | Reason::SubscriptionBurst | Reason::ApplicationBurst => "wait until the time in the answer, or subscribe under a wider plan".to_owned(),
-            Reason::BackendTokenUnavailable => "the token is not the matter: look at the gateway's log and its signing key for backend tokens".to_owned(),
+            Reason::BackendJwtUnavailable => "the token is not the matter: look at the gateway's log and its signing key for backend JWTs".to_owned(),
             Reason::BackendLimit => "the API's endpoints bear no more for now: try again later, or ask the API's publisher to raise maxTps".to_owned(),
             Reason::ThrottlingPolicyUnknown => "the API, the application or the subscription names a throttling policy that is not there: give it another one".to_owned(),
             Reason::RequestUnreadable | Reason::RequestHeadTooLarge | Reason::RequestTooLarge | Reason::RequestTimeout | Reason::RequestAborted | Reason::HostInvalid | Reason::RequestLoop | Reason::UpstreamUnreachable | Reason::UpstreamBroken | Reason::UpstreamTimeout => "the token is not the matter: look at the request's size and the API's endpoint".to_owned(),

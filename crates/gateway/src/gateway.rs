@@ -1,5 +1,7 @@
 //! The gateway as its owner sees it: started, fed with snapshots, asked, stopped.
 
+mod exposition;
+
 use std::io::Write;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::Ordering;
@@ -16,7 +18,7 @@ use jiff::Timestamp;
 use tokio::sync::oneshot;
 
 use crate::access_log::AccessLog;
-use crate::backend_token::{BackendTokenError, BackendTokens};
+use crate::backend_jwt::{BackendJwtError, BackendJwts};
 use crate::blocking_condition::BlockingConditions;
 use crate::client_certificate::ClientCertificate;
 use crate::config::{ClientCertificates, GatewayConfig, TlsIdentity, UpstreamTls};
@@ -26,7 +28,6 @@ use crate::explain::ExplainRequest;
 use crate::introspection::{Introspections, TokenIntrospector};
 use crate::key_set::refresh::{self, KeySetSource};
 use crate::key_set::{KeySets, KeySource};
-use crate::metrics::{counter, gauge};
 use crate::proxy::verdict::{DescribedRequest, Judge, Verdict};
 use crate::proxy::{Proxy, ProxyError, TlsError};
 use crate::revocation::Revocations;
@@ -76,8 +77,8 @@ pub enum StartError {
     Tls(#[source] TlsError),
     #[error("the certificate authorities or the client certificate for upstreams cannot be used")]
     UpstreamTls(#[source] TlsError),
-    #[error("backend tokens cannot be made")]
-    BackendTokens(#[source] BackendTokenError),
+    #[error("backend JWTs cannot be made")]
+    BackendJwts(#[source] BackendJwtError),
     #[error("a thread or its runtime cannot be started")]
     Thread(#[source] std::io::Error),
 }
@@ -117,10 +118,8 @@ impl Gateway {
         config: GatewayConfig,
         dependencies: GatewayDependencies,
     ) -> Result<Self, StartError> {
-        let backend_tokens = config.backend_tokens.as_ref().map(BackendTokens::new);
-        let backend_tokens = backend_tokens
-            .transpose()
-            .map_err(StartError::BackendTokens)?;
+        let backend_jwts = config.backend_jwts.as_ref().map(BackendJwts::new);
+        let backend_jwts = backend_jwts.transpose().map_err(StartError::BackendJwts)?;
         let (key_sets, queue) = KeySets::new(
             dependencies.key_set_source,
             Arc::clone(&dependencies.clock),
@@ -146,7 +145,7 @@ impl Gateway {
             introspections,
             access_log,
             dependencies.tracing,
-            backend_tokens,
+            backend_jwts,
         ));
         let (stop_key_sets, stopped) = oneshot::channel();
         let key_set_thread = thread::Builder::new()
@@ -182,15 +181,15 @@ impl Gateway {
         self.engine.apply(update)
     }
 
-    /// Signs backend tokens with another key: it is listed at once and signs after five minutes; keys
+    /// Signs backend JWTs with another key: it is listed at once and signs after five minutes; keys
     /// before it stay listed while their tokens live. The same key again changes nothing. An error leaves the old one
-    /// in use. Does nothing where no backend tokens are made.
-    pub fn replace_backend_token_keys(
+    /// in use. Does nothing where no backend JWTs are made.
+    pub fn replace_backend_jwt_keys(
         &self,
         key: SecretString,
         previous_key: Option<SecretString>,
-    ) -> Result<(), BackendTokenError> {
-        let Some(tokens) = &self.engine.backend_tokens else {
+    ) -> Result<(), BackendJwtError> {
+        let Some(tokens) = &self.engine.backend_jwts else {
             return Ok(());
         };
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
@@ -291,177 +290,6 @@ impl Gateway {
             cached_token_bytes,
             requests_in_progress: self.engine.requests_in_progress.load(Ordering::Relaxed),
         }
-    }
-
-    /// All figures in Prometheus' text format (version 0.0.4).
-    pub fn metrics(&self) -> String {
-        let mut text = String::with_capacity(8 * 1024);
-        self.write_metrics(&mut text)
-            .expect("writing to a String cannot fail");
-        text
-    }
-
-    fn write_metrics(&self, text: &mut String) -> std::fmt::Result {
-        let snapshot = self.engine.snapshot();
-        self.engine.metrics.write(text, |id| {
-            let api = &snapshot.api(id)?.entry;
-            Some((api.name.clone(), api.version.clone()))
-        })?;
-        let status = self.status();
-        let count = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
-        let large = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
-        let (introspections, introspections_failed) = self.engine.introspections.figures();
-        let (hits, misses) = self.engine.cache().map_or((0, 0), TokenCache::lookups);
-        self.write_endpoint_metrics(text)?;
-        for (name, help, value) in [
-            (
-                "requests_in_progress",
-                "Requests under way.",
-                large(status.requests_in_progress),
-            ),
-            (
-                "snapshot_revision",
-                "Revision that decides.",
-                status.revision.0,
-            ),
-            ("snapshot_apis", "Deployed APIs.", count(status.apis)),
-            (
-                "snapshot_applications",
-                "Applications.",
-                count(status.applications),
-            ),
-            (
-                "snapshot_consumer_keys",
-                "Live consumer keys.",
-                count(status.consumer_keys),
-            ),
-            (
-                "snapshot_subscriptions",
-                "Subscriptions.",
-                count(status.subscriptions),
-            ),
-            (
-                "snapshot_blocking_conditions",
-                "Blocking conditions that are on.",
-                count(status.blocking_conditions),
-            ),
-            (
-                "snapshot_revocations",
-                "Revoked tokens and clients.",
-                count(status.revocations),
-            ),
-            (
-                "token_cache_entries",
-                "Verified tokens.",
-                count(status.cached_tokens),
-            ),
-            (
-                "token_cache_bytes",
-                "Their size.",
-                large(status.cached_token_bytes),
-            ),
-            (
-                "connections",
-                "Open connections of clients.",
-                large(self.engine.metrics.connections()),
-            ),
-            (
-                "limit_counters",
-                "Request limits that are being counted.",
-                count(self.engine.limit_counters()),
-            ),
-        ] {
-            gauge(
-                text,
-                &format!("claviger_gateway_{name}"),
-                help,
-                &[(None, value)],
-            )?;
-        }
-        let log = self.engine.access_log.as_ref();
-        let tracing = self.engine.tracing();
-        for (name, help, value) in [
-            ("token_cache_hits_total", "Tokens found verified.", hits),
-            (
-                "token_cache_misses_total",
-                "Tokens not found verified.",
-                misses,
-            ),
-            (
-                "introspections_total",
-                "Tokens that key managers were asked about.",
-                introspections,
-            ),
-            (
-                "introspections_failed_total",
-                "Of these, questions without a usable answer.",
-                introspections_failed,
-            ),
-            (
-                "access_log_dropped_total",
-                "Lines of the access log that could not be written.",
-                log.map_or(0, AccessLog::dropped),
-            ),
-            (
-                "spans_dropped_total",
-                "Spans that could not be exported.",
-                tracing.map_or(0, |tracing| tracing.sink.dropped()),
-            ),
-        ] {
-            counter(text, &format!("claviger_gateway_{name}"), help, value)?;
-        }
-        let now = self.engine.clock.now().as_second();
-        let key_sets = self.key_set_status();
-        let labelled = |value: fn(&KeyManagerKeys, i64) -> Option<i64>| -> Vec<_> {
-            let values = key_sets.iter().filter_map(|one| {
-                Some((Some(("key_manager", one.name.as_str())), value(one, now)?))
-            });
-            values.collect()
-        };
-        let ages = labelled(|one, now| Some(now - one.fetched_at?.as_second()));
-        gauge(
-            text,
-            "claviger_gateway_key_set_age_seconds",
-            "Since the provider last gave the key set.",
-            &ages,
-        )?;
-        let keys = labelled(|one, _| i64::try_from(one.key_ids.len()).ok());
-        gauge(text, "claviger_gateway_keys", "Verification keys.", &keys)?;
-        let failing = labelled(|one, _| Some(i64::from(one.last_error.is_some())));
-        gauge(
-            text,
-            "claviger_gateway_key_set_failing",
-            "1 while the last fetch failed.",
-            &failing,
-        )
-    }
-
-    /// Endpoints that ever failed; the others would be lines without news.
-    fn write_endpoint_metrics(&self, text: &mut String) -> std::fmt::Result {
-        let origins = self.engine.origins.all();
-        let figures: Vec<_> = origins
-            .iter()
-            .map(|origin| (origin.name.as_ref(), origin.health.figures()))
-            .filter(|(_, (failures, _))| *failures > 0)
-            .collect();
-        let labelled = |value: fn(u64, bool) -> i64| -> Vec<_> {
-            let values = figures.iter().map(|(name, (failures, rests))| {
-                (Some(("endpoint", *name)), value(*failures, *rests))
-            });
-            values.collect()
-        };
-        gauge(
-            text,
-            "claviger_gateway_endpoint_resting",
-            "1 while requests go to other endpoints instead.",
-            &labelled(|_, rests| i64::from(rests)),
-        )?;
-        gauge(
-            text,
-            "claviger_gateway_endpoint_failures",
-            "Bad answers and failed connections since the start.",
-            &labelled(|failures, _| i64::try_from(failures).unwrap_or(i64::MAX)),
-        )
     }
 
     /// Takes other authorities and another client certificate for upstreams; requests under way keep their

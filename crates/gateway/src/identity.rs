@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use domain::id::KeyManagerId;
 use domain::token_profile::AudienceRule;
 
-use crate::backend_token::PassedClaims;
+use crate::backend_jwt::PassedClaims;
 use crate::certificate_binding::Confirmation;
 use crate::claims::{Claims, TimeClaim};
 use crate::key_manager::KeyManager;
@@ -40,7 +40,7 @@ pub(crate) struct Identity {
     pub(crate) token_id: Option<Arc<str>>,
     /// Made when it is asked for: most gateways have no single token revoked.
     revocable_digest: OnceLock<RevocableDigest>,
-    /// Only where backend tokens are made.
+    /// Only where backend JWTs are made.
     pub(crate) passed_claims: Option<Arc<PassedClaims>>,
 }
 

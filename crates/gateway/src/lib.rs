@@ -8,7 +8,7 @@ mod access_log;
 mod api;
 mod application;
 mod authenticate;
-mod backend_token;
+mod backend_jwt;
 mod blocking_condition;
 mod certificate_binding;
 mod check;
@@ -53,12 +53,12 @@ mod upstream;
 mod verify;
 
 pub use access_log::{AccessLogMode, AccessLogPolicy};
-pub use backend_token::BackendTokenError;
+pub use backend_jwt::BackendJwtError;
 pub use client_certificate::{certificate_header, escaped_certificate};
 pub use config::{
-    BackendTokenAlgorithm, BackendTokenConfig, BackendTokenEncoding, ClientCertificates,
-    EndpointHealth, ForwardedHeader, ForwardedPolicy, GatewayConfig, IntrospectionConfig,
-    KeySetConfig, Limits, Timeouts, TlsIdentity, TrustedProxies, UpstreamTls,
+    BackendJwtAlgorithm, BackendJwtConfig, BackendJwtEncoding, ClientCertificates, EndpointHealth,
+    ForwardedHeader, ForwardedPolicy, GatewayConfig, IntrospectionConfig, KeySetConfig, Limits,
+    Timeouts, TlsIdentity, TrustedProxies, UpstreamTls,
 };
 pub use explain::{ExplainRequest, ExplainTarget};
 pub use gateway::{Gateway, GatewayDependencies, GatewayStatus, KeyManagerKeys, StartError};

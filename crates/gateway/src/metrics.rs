@@ -241,14 +241,37 @@ pub(crate) fn counter(text: &mut String, name: &str, help: &str, value: u64) -> 
     writeln!(text, "{name} {value}")
 }
 
-/// One figure with at most one label.
+/// The same by one label.
+pub(crate) fn counters(
+    text: &mut String,
+    name: &str,
+    help: &str,
+    values: &[Labelled<'_>],
+) -> fmt::Result {
+    series(text, name, "counter", help, values)
+}
+
+/// A number that is what it is now, by at most one label.
 pub(crate) fn gauge(
     text: &mut String,
     name: &str,
     help: &str,
-    values: &[(Option<(&str, &str)>, i64)],
+    values: &[Labelled<'_>],
 ) -> fmt::Result {
-    head(text, name, "gauge", help)?;
+    series(text, name, "gauge", help, values)
+}
+
+/// A label's name and value, and the number that belongs to it.
+pub(crate) type Labelled<'l> = (Option<(&'l str, &'l str)>, i64);
+
+fn series(
+    text: &mut String,
+    name: &str,
+    kind: &str,
+    help: &str,
+    values: &[Labelled<'_>],
+) -> fmt::Result {
+    head(text, name, kind, help)?;
     for (label, value) in values {
         match label {
             Some((label, of)) => writeln!(text, "{name}{{{label}=\"{}\"}} {value}", escaped(of))?,

@@ -149,7 +149,7 @@ reasons! {
     ThrottlingPolicyUnknown = "throttling_policy_unknown" => UNCLASSIFIED,
 
     /// The gateway could not sign its word to the upstream.
-    BackendTokenUnavailable = "backend_token_unavailable" => UNCLASSIFIED,
+    BackendJwtUnavailable = "backend_jwt_unavailable" => UNCLASSIFIED,
     RequestTooLarge = "request_too_large" => PAYLOAD_TOO_LARGE,
     /// The client stopped sending its body, or took longer than a whole request may.
     RequestTimeout = "request_timeout" => REQUEST_TIMEOUT,

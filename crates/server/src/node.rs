@@ -1,6 +1,6 @@
 //! One running node: store, control plane, gateway, and what carries data between them.
 
-mod backend_tokens;
+mod backend_jwts;
 mod explainer;
 mod gateway_config;
 pub(crate) mod key_set_source;
@@ -27,7 +27,7 @@ use tokio::task::JoinHandle;
 use url::Url;
 use web::{RunningPart, WebSettings};
 
-use self::backend_tokens::BackendKeyWatch;
+use self::backend_jwts::BackendKeyWatch;
 use self::explainer::GatewayExplainer;
 pub(crate) use self::gateway_config::trusted_proxies;
 use self::gateway_config::{access_log, gateway_config};

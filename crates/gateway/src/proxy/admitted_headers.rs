@@ -21,7 +21,7 @@ pub(super) fn tell_upstream(
         mediation::apply(&edits.request, headers);
     }
     // After the edits: nobody else speaks for the gateway.
-    if let Some(tokens) = &engine.backend_tokens {
+    if let Some(tokens) = &engine.backend_jwts {
         tokens.write(admission, engine.clock.now().as_second(), headers)?;
     }
     Ok(())

@@ -18,7 +18,7 @@ use super::headers::X_REQUEST_ID;
 use super::request_trace::RequestTrace;
 use super::tunnel::Tunnel;
 use super::{Worker, request_head};
-use crate::backend_token::asks_for_key_set;
+use crate::backend_jwt::asks_for_key_set;
 use crate::client_certificate::ClientCertificate;
 use crate::decision::RequestParts;
 use crate::engine::NotForwarded;
@@ -60,7 +60,7 @@ pub(super) async fn handle(
     if worker.via.has_met(request.headers()) {
         return refuse(&Refusal::new(Reason::RequestLoop), record);
     }
-    if let Some(tokens) = &worker.engine.backend_tokens
+    if let Some(tokens) = &worker.engine.backend_jwts
         && asks_for_key_set(request.method(), request.uri().path())
     {
         let now = worker.engine.clock.now().as_second();

@@ -18,7 +18,7 @@ use super::connection::Peer;
 use super::forward::path_at;
 use super::headers::{Origin, X_REQUEST_ID, introduce};
 use super::request_head;
-use crate::backend_token::asks_for_key_set;
+use crate::backend_jwt::asks_for_key_set;
 use crate::certificate_binding::CertificateDigest;
 use crate::client_certificate::ClientCertificate;
 use crate::decision::{Admission, RequestParts};
@@ -138,7 +138,7 @@ impl Judge {
             record.reason = Some(reason);
             return told(Refusal::new(reason).response(), record);
         }
-        if let Some(tokens) = &self.engine.backend_tokens
+        if let Some(tokens) = &self.engine.backend_jwts
             && asks_for_key_set(&request.method, path)
         {
             let now = self.engine.clock.now().as_second();

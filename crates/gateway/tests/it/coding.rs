@@ -85,7 +85,7 @@ fn every_reason_has_a_row() {
             ![
                 Reason::CertificateOther,
                 Reason::CertificateMalformed,
-                Reason::BackendTokenUnavailable,
+                Reason::BackendJwtUnavailable,
                 Reason::RequestLoop,
             ]
             .contains(reason)

@@ -1,7 +1,7 @@
 //! The gateway over its public face: real sockets, real signatures, a clock that the test holds.
 
 mod authorization;
-mod backend_tokens;
+mod backend_jwts;
 mod blocking;
 mod browsing;
 mod certificate_binding;

@@ -82,6 +82,21 @@ async fn every_scraper_can_read_the_figures() {
 }
 
 #[tokio::test]
+async fn the_reference_names_every_figure() {
+    const REFERENCE: &str = include_str!("../../../../docs/reference/operations.md");
+    let world = World::start().await;
+    let text = world.gateway.metrics();
+    let named: Vec<_> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next())
+        .collect();
+    assert!(named.len() > 20, "{named:?}");
+    for name in named {
+        assert!(REFERENCE.contains(&format!("`{name}`")), "{name}");
+    }
+}
+
+#[tokio::test]
 async fn open_connections_and_counted_limits_are_figures() {
     let world = World::start().await;
     let figure = |name: &str| prometheus::parse(&world.gateway.metrics())[name];

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{future, stream};
-use gateway::{BackendTokenConfig, GatewayConfig, TlsIdentity, UpstreamTls};
+use gateway::{BackendJwtConfig, GatewayConfig, TlsIdentity, UpstreamTls};
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Version};
 use http_body_util::{BodyExt as _, StreamBody};
 use hyper::body::{Frame, Incoming};
@@ -24,7 +24,7 @@ use tokio::sync::Notify;
 use tokio_rustls::TlsAcceptor;
 use url::Url;
 
-use crate::backend_tokens::backend_tokens;
+use crate::backend_jwts::backend_jwts;
 use crate::support::http::{full, serve};
 use crate::support::raw::{RawUpstream, connect, head, read_head, read_to_end};
 use crate::support::signer::FIRST;
@@ -429,9 +429,9 @@ async fn grpc_passes_with_its_trailers_both_ways() {
     })
     .await;
     let mut config = speaking_http2(&upstream);
-    config.backend_tokens = Some(BackendTokenConfig {
+    config.backend_jwts = Some(BackendJwtConfig {
         header: "X-Caller".to_owned(),
-        ..backend_tokens()
+        ..backend_jwts()
     });
     let world = world(config, vec![upstream.url()]).await;
     let stream = connect(world.gateway.local_addr()).await;
@@ -536,7 +536,10 @@ async fn an_endpoint_that_cannot_be_reached_rests_and_is_tried_once_after_each_r
         }
     };
     calls(10).await;
-    assert_eq!(figure(&world, "failures", &gone).as_deref(), Some("1"));
+    assert_eq!(
+        figure(&world, "failures_total", &gone).as_deref(),
+        Some("1")
+    );
     assert_eq!(figure(&world, "resting", &gone).as_deref(), Some("1"));
     // A change of the API does not forget it.
     world.change_api(|api| {
@@ -544,17 +547,26 @@ async fn an_endpoint_that_cannot_be_reached_rests_and_is_tried_once_after_each_r
         api.provider = "another".to_owned();
     });
     calls(4).await;
-    assert_eq!(figure(&world, "failures", &gone).as_deref(), Some("1"));
+    assert_eq!(
+        figure(&world, "failures_total", &gone).as_deref(),
+        Some("1")
+    );
     world.clock.advance(5);
     calls(4).await;
-    assert_eq!(figure(&world, "failures", &gone).as_deref(), Some("2"));
+    assert_eq!(
+        figure(&world, "failures_total", &gone).as_deref(),
+        Some("2")
+    );
     world.clock.advance(5);
     calls(4).await;
-    let failures = figure(&world, "failures", &gone);
+    let failures = figure(&world, "failures_total", &gone);
     assert_eq!(failures.as_deref(), Some("2"), "the rest has doubled");
     world.clock.advance(5);
     calls(4).await;
-    assert_eq!(figure(&world, "failures", &gone).as_deref(), Some("3"));
+    assert_eq!(
+        figure(&world, "failures_total", &gone).as_deref(),
+        Some("3")
+    );
 
     // It comes back: after the rest a trial finds it, and it serves again.
     let listener = TcpListener::bind(address).await.expect("the same port");
@@ -570,7 +582,10 @@ async fn an_endpoint_that_cannot_be_reached_rests_and_is_tried_once_after_each_r
     });
     world.clock.advance(20);
     calls(4).await;
-    assert_eq!(figure(&world, "failures", &gone).as_deref(), Some("3"));
+    assert_eq!(
+        figure(&world, "failures_total", &gone).as_deref(),
+        Some("3")
+    );
     assert_eq!(figure(&world, "resting", &gone).as_deref(), Some("0"));
 }
 

@@ -11,7 +11,7 @@ use gateway::{
     GatewayConfig, IntrospectionConfig, KeySetConfig, Limits, Timeouts, TrustedProxies,
 };
 
-use super::backend_tokens;
+use super::backend_jwts;
 use crate::config::{
     AccessLogSetting, ClientAddressHeader, Config, ForwardedSetting, GatewaySettings,
 };
@@ -75,7 +75,7 @@ pub(super) fn gateway_config(config: &Config, tls: GatewayTls) -> Result<Gateway
         },
         client_certificates: tls.clients,
         trusted_proxies: trusted_proxies(settings)?,
-        backend_tokens: backend_tokens::settings(&settings.backend_jwt, &config.data_folder)?,
+        backend_jwts: backend_jwts::settings(&settings.backend_jwt, &config.data_folder)?,
         clock_leeway: seconds(settings.clock_leeway_seconds),
         token_cache_bytes: settings.token_cache_bytes,
         forwarded: match settings.forwarded {

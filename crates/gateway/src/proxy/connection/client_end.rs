@@ -173,8 +173,8 @@ impl Http1Body {
                     .output
                     .extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
             }
-            // An answer is flushed by who writes it.
-            if buffered.left() > 0 && !*is_answering {
+            // An answer is flushed by who writes it. TLS may hold something back though nothing is left here.
+            if !*is_answering {
                 let _ = buffered.poll_flush(cx)?;
             }
             let read = ready!(buffered.poll_fill(cx));

@@ -56,7 +56,7 @@ pub(super) async fn exchange(
         ends,
         count,
     );
-    if let Some(tokens) = &worker.engine.backend_tokens {
+    if let Some(tokens) = &worker.engine.backend_jwts {
         body.forbid_trailer(tokens.header().clone());
     }
     if let Some(name) = &config.trusted_proxies.certificate_header {

@@ -5,7 +5,7 @@ use http::header::{CONNECTION, CONTENT_LENGTH};
 use http::{HeaderValue, Response, Version};
 
 use crate::api::Api;
-use crate::backend_token::BackendTokens;
+use crate::backend_jwt::BackendJwts;
 use crate::decision::Preflight;
 use crate::proxy::Worker;
 use crate::proxy::access_log::AccessRecord;
@@ -61,9 +61,9 @@ pub(super) fn refuse_for_good(
     response
 }
 
-/// The keys of backend tokens, for whoever wants to verify one.
+/// The keys of backend JWTs, for whoever wants to verify one.
 pub(super) fn key_set(
-    tokens: &BackendTokens,
+    tokens: &BackendJwts,
     now: i64,
     record: Box<AccessRecord>,
 ) -> Response<ResponseBody> {

@@ -8,7 +8,7 @@ use super::head::{HeadLimits, read_lines};
 
 /// Bytes of a line that tells a chunk's size, its extensions included.
 const CHUNK_LINE: usize = 1_024;
-/// Bytes of such lines in one body beyond what sizes need: extensions, which mean nothing here, and tiny chunks.
+/// Bytes of such lines in one body beyond what sizes need: extensions, which mean nothing here.
 const CHUNK_EXTENSIONS: usize = 16 * 1_024;
 /// Bytes of a trailer section.
 const TRAILERS: usize = 16 * 1_024;

@@ -10,9 +10,9 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use super::BackendTokenError;
+use super::BackendJwtError;
 use super::signing_key::SigningKey;
-use crate::config::BackendTokenConfig;
+use crate::config::BackendJwtConfig;
 use crate::key_set::seconds;
 
 /// Seconds that the key set may be remembered (`Cache-Control`), and a new key waits before it signs.
@@ -39,7 +39,7 @@ struct Listed {
 }
 
 impl SigningKeys {
-    pub(crate) fn new(config: &BackendTokenConfig) -> Result<Self, BackendTokenError> {
+    pub(crate) fn new(config: &BackendJwtConfig) -> Result<Self, BackendJwtError> {
         let (key, previous) = read(config)?;
         let mut listed = vec![Listed {
             key: Arc::new(key),
@@ -72,9 +72,9 @@ impl SigningKeys {
     /// error leaves everything as it was.
     pub(crate) fn replace(
         &self,
-        config: &BackendTokenConfig,
+        config: &BackendJwtConfig,
         now: i64,
-    ) -> Result<(), BackendTokenError> {
+    ) -> Result<(), BackendJwtError> {
         let (key, previous) = read(config)?;
         let before = self.listed.load();
         let signs_now = signing(&before, now);
@@ -116,7 +116,7 @@ impl SigningKeys {
             }
         }
         if after.len() > MOST_KEYS {
-            return Err(BackendTokenError::TooManyKeys);
+            return Err(BackendJwtError::TooManyKeys);
         }
         self.listed.store(Arc::new(after));
         Ok(())
@@ -149,12 +149,10 @@ fn signing(listed: &[Listed], now: i64) -> Option<&Listed> {
         .max_by_key(|one| one.signs_from)
 }
 
-fn read(
-    config: &BackendTokenConfig,
-) -> Result<(SigningKey, Option<SigningKey>), BackendTokenError> {
-    let key = SigningKey::read(&config.key, config.algorithm).ok_or(BackendTokenError::Key)?;
+fn read(config: &BackendJwtConfig) -> Result<(SigningKey, Option<SigningKey>), BackendJwtError> {
+    let key = SigningKey::read(&config.key, config.algorithm).ok_or(BackendJwtError::Key)?;
     let previous = config.previous_key.as_ref();
     let previous =
-        previous.map(|pem| SigningKey::read_any(pem).ok_or(BackendTokenError::PreviousKey));
+        previous.map(|pem| SigningKey::read_any(pem).ok_or(BackendJwtError::PreviousKey));
     Ok((key, previous.transpose()?))
 }

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::claims::Claims;
 use crate::key_manager::KeyManager;
 
-/// Claims that are said of the backend token itself, or that WSO2 keeps back.
+/// Claims that are said of the backend JWT itself, or that WSO2 keeps back.
 const KEPT_BACK: [&str; 12] = [
     "iss",
     "sub",

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use gateway::{BackendTokenAlgorithm, BackendTokenConfig, BackendTokenEncoding, GatewayConfig};
+use gateway::{BackendJwtAlgorithm, BackendJwtConfig, BackendJwtEncoding, GatewayConfig};
 use serde_json::Value;
 
 use crate::checking::{answered, ask, authorized, by_name, check, line, passed};
@@ -12,19 +12,19 @@ use crate::support::Service;
 
 async fn service() -> Service {
     let key = rcgen::KeyPair::generate().expect("a key");
-    let backend_tokens = BackendTokenConfig {
+    let backend_jwts = BackendJwtConfig {
         header: "X-Caller".to_owned(),
         dialect: "http://wso2.org/claims".to_owned(),
         issuer: "wso2.org/products/am".to_owned(),
-        algorithm: BackendTokenAlgorithm::ES256,
+        algorithm: BackendJwtAlgorithm::ES256,
         lifetime: Duration::from_mins(15),
-        encoding: BackendTokenEncoding::Base64Url,
+        encoding: BackendJwtEncoding::Base64Url,
         key: key.serialize_pem().into(),
         previous_key: None,
         cache_bytes: 1024 * 1024,
     };
     Service::start_with(GatewayConfig {
-        backend_tokens: Some(backend_tokens),
+        backend_jwts: Some(backend_jwts),
         ..GatewayConfig::default()
     })
     .await

@@ -1,4 +1,4 @@
-//! The gateway's key for backend tokens: from a file, or made once and kept in the data folder; read again when it
+//! The gateway's key for backend JWTs: from a file, or made once and kept in the data folder; read again when it
 //! changes.
 
 use std::io::{ErrorKind, Write as _};
@@ -10,23 +10,23 @@ use std::time::Duration;
 use aws_lc_rs::encoding::{AsDer as _, Pkcs8V1Der};
 use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, RsaKeyPair};
-use gateway::{BackendTokenAlgorithm, BackendTokenConfig, BackendTokenEncoding, Gateway};
+use gateway::{BackendJwtAlgorithm, BackendJwtConfig, BackendJwtEncoding, Gateway};
 use secrecy::SecretString;
 use secrecy::zeroize::Zeroizing;
 
-use crate::config::{BackendJwt, BackendJwtAlgorithm, BackendJwtEncoding};
+use crate::config::{self, BackendJwt};
 use crate::file_version::FileVersion;
 use crate::shutdown::ShutdownSignal;
 use crate::tls;
 
-/// Bound of the backend tokens that are remembered, in bytes.
+/// Bound of the backend JWTs that are remembered, in bytes.
 const CACHE_BYTES: u64 = 32 * 1024 * 1024;
 
 /// `None` where they are not turned on. An error is a sentence for the operator.
 pub(super) fn settings(
     settings: &BackendJwt,
     data_folder: &Path,
-) -> Result<Option<BackendTokenConfig>, String> {
+) -> Result<Option<BackendJwtConfig>, String> {
     if !settings.enabled {
         return Ok(None);
     }
@@ -36,15 +36,15 @@ pub(super) fn settings(
     } else {
         SecretString::from(tls::read(&settings.key_file)?)
     };
-    Ok(Some(BackendTokenConfig {
+    Ok(Some(BackendJwtConfig {
         header: settings.header.clone(),
         dialect: settings.dialect.clone(),
         issuer: settings.issuer.clone(),
         algorithm,
         lifetime: Duration::from_secs(settings.lifetime_seconds),
         encoding: match settings.encoding {
-            BackendJwtEncoding::Base64Url => BackendTokenEncoding::Base64Url,
-            BackendJwtEncoding::Base64 => BackendTokenEncoding::Base64,
+            config::BackendJwtEncoding::Base64Url => BackendJwtEncoding::Base64Url,
+            config::BackendJwtEncoding::Base64 => BackendJwtEncoding::Base64,
         },
         key,
         previous_key: read_previous(&settings.previous_key_file)?,
@@ -52,10 +52,10 @@ pub(super) fn settings(
     }))
 }
 
-fn algorithm(settings: &BackendJwt) -> BackendTokenAlgorithm {
+fn algorithm(settings: &BackendJwt) -> BackendJwtAlgorithm {
     match settings.algorithm {
-        BackendJwtAlgorithm::RS256 => BackendTokenAlgorithm::RS256,
-        BackendJwtAlgorithm::ES256 => BackendTokenAlgorithm::ES256,
+        config::BackendJwtAlgorithm::RS256 => BackendJwtAlgorithm::RS256,
+        config::BackendJwtAlgorithm::ES256 => BackendJwtAlgorithm::ES256,
     }
 }
 
@@ -66,10 +66,10 @@ fn read_previous(file: &Path) -> Result<Option<SecretString>, String> {
     tls::read(file).map(SecretString::from).map(Some)
 }
 
-fn own_file(algorithm: BackendTokenAlgorithm, data_folder: &Path) -> PathBuf {
+fn own_file(algorithm: BackendJwtAlgorithm, data_folder: &Path) -> PathBuf {
     data_folder.join(match algorithm {
-        BackendTokenAlgorithm::RS256 => "backend-jwt-rs256.pem",
-        BackendTokenAlgorithm::ES256 => "backend-jwt-es256.pem",
+        BackendJwtAlgorithm::RS256 => "backend-jwt-rs256.pem",
+        BackendJwtAlgorithm::ES256 => "backend-jwt-es256.pem",
     })
 }
 
@@ -82,7 +82,7 @@ pub(crate) struct BackendKeyWatch {
 }
 
 impl BackendKeyWatch {
-    /// To be made before the files are first read, so that no change falls between. `None` where no backend tokens are
+    /// To be made before the files are first read, so that no change falls between. `None` where no backend JWTs are
     /// made.
     pub(super) fn new(settings: &BackendJwt, data_folder: &Path) -> Option<Self> {
         let key = if settings.key_file.as_os_str().is_empty() {
@@ -111,10 +111,10 @@ impl BackendKeyWatch {
         }
         self.seen = now;
         match self.apply(gateway) {
-            Ok(()) => tracing::info!("the keys of backend tokens were read again"),
+            Ok(()) => tracing::info!("the keys of backend JWTs were read again"),
             Err(reason) => tracing::warn!(
                 reason,
-                "the new key of backend tokens cannot be used; the old one stays in use"
+                "the new key of backend JWTs cannot be used; the old one stays in use"
             ),
         }
     }
@@ -122,12 +122,12 @@ impl BackendKeyWatch {
     fn apply(&self, gateway: &Gateway) -> Result<(), String> {
         let key = SecretString::from(tls::read(&self.key)?);
         gateway
-            .replace_backend_token_keys(key, read_previous(&self.previous)?)
+            .replace_backend_jwt_keys(key, read_previous(&self.previous)?)
             .map_err(|error| error.to_string())
     }
 }
 
-fn obtain(algorithm: BackendTokenAlgorithm, data_folder: &Path) -> Result<SecretString, String> {
+fn obtain(algorithm: BackendJwtAlgorithm, data_folder: &Path) -> Result<SecretString, String> {
     let file = own_file(algorithm, data_folder);
     match std::fs::read_to_string(&file) {
         Ok(text) => Ok(SecretString::from(text)),
@@ -136,8 +136,8 @@ fn obtain(algorithm: BackendTokenAlgorithm, data_folder: &Path) -> Result<Secret
     }
 }
 
-fn make(algorithm: BackendTokenAlgorithm, file: &Path) -> Result<SecretString, String> {
-    let key = generate(algorithm).ok_or("a key for backend tokens cannot be made")?;
+fn make(algorithm: BackendJwtAlgorithm, file: &Path) -> Result<SecretString, String> {
+    let key = generate(algorithm).ok_or("a key for backend JWTs cannot be made")?;
     let text = Zeroizing::new(pem::encode(&pem::Pem::new("PRIVATE KEY", key.to_vec())));
     let mut options = std::fs::OpenOptions::new();
     options.write(true).create_new(true).mode(0o600);
@@ -150,14 +150,14 @@ fn make(algorithm: BackendTokenAlgorithm, file: &Path) -> Result<SecretString, S
 }
 
 /// PKCS #8.
-fn generate(algorithm: BackendTokenAlgorithm) -> Option<Zeroizing<Vec<u8>>> {
+fn generate(algorithm: BackendJwtAlgorithm) -> Option<Zeroizing<Vec<u8>>> {
     let bytes = match algorithm {
-        BackendTokenAlgorithm::RS256 => {
+        BackendJwtAlgorithm::RS256 => {
             let pair = RsaKeyPair::generate(KeySize::Rsa2048).ok()?;
             let der: Pkcs8V1Der<'_> = pair.as_der().ok()?;
             der.as_ref().to_vec()
         }
-        BackendTokenAlgorithm::ES256 => {
+        BackendJwtAlgorithm::ES256 => {
             let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).ok()?;
             pair.to_pkcs8v1().ok()?.as_ref().to_vec()
         }
@@ -180,8 +180,8 @@ mod tests {
     fn a_key_is_made_once_for_each_algorithm_and_only_the_owner_can_read_it() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         for (algorithm, name) in [
-            (BackendJwtAlgorithm::RS256, "backend-jwt-rs256.pem"),
-            (BackendJwtAlgorithm::ES256, "backend-jwt-es256.pem"),
+            (config::BackendJwtAlgorithm::RS256, "backend-jwt-rs256.pem"),
+            (config::BackendJwtAlgorithm::ES256, "backend-jwt-es256.pem"),
         ] {
             let wanted = BackendJwt {
                 enabled: true,
@@ -213,7 +213,7 @@ mod tests {
         let config = GatewayConfig {
             listen: ([127, 0, 0, 1], 0).into(),
             workers: Some(1),
-            backend_tokens: settings(wanted, folder).expect("settings"),
+            backend_jwts: settings(wanted, folder).expect("settings"),
             ..GatewayConfig::default()
         };
         let http =
@@ -254,7 +254,7 @@ mod tests {
             std::fs::rename(&new, file).expect("renamed");
         };
         let key = || {
-            let made = generate(BackendTokenAlgorithm::RS256).expect("a key");
+            let made = generate(BackendJwtAlgorithm::RS256).expect("a key");
             pem::encode(&pem::Pem::new("PRIVATE KEY", made.to_vec()))
         };
         let (first, second) = (key(), key());
@@ -300,9 +300,6 @@ mod tests {
         let folder = tempfile::tempdir().expect("a temporary folder");
         std::fs::write(folder.path().join("backend-jwt-rs256.pem"), "nonsense").expect("written");
         let started = start(&turned_on(), folder.path());
-        assert!(matches!(
-            started,
-            Err(gateway::StartError::BackendTokens(_))
-        ));
+        assert!(matches!(started, Err(gateway::StartError::BackendJwts(_))));
     }
 }

@@ -11,7 +11,7 @@ use domain::SecretString;
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 
-use crate::config::BackendTokenAlgorithm;
+use crate::config::BackendJwtAlgorithm;
 
 pub(crate) struct SigningKey {
     pair: Pair,
@@ -26,13 +26,11 @@ enum Pair {
 
 impl SigningKey {
     /// A PKCS #8 key in PEM, if it is one for this algorithm.
-    pub(crate) fn read(pem: &SecretString, algorithm: BackendTokenAlgorithm) -> Option<Self> {
+    pub(crate) fn read(pem: &SecretString, algorithm: BackendJwtAlgorithm) -> Option<Self> {
         let block = pem::parse(pem.expose_secret()).ok()?;
         let pair = match algorithm {
-            BackendTokenAlgorithm::RS256 => {
-                Pair::Rsa(RsaKeyPair::from_pkcs8(block.contents()).ok()?)
-            }
-            BackendTokenAlgorithm::ES256 => {
+            BackendJwtAlgorithm::RS256 => Pair::Rsa(RsaKeyPair::from_pkcs8(block.contents()).ok()?),
+            BackendJwtAlgorithm::ES256 => {
                 let curve = &ECDSA_P256_SHA256_FIXED_SIGNING;
                 Pair::P256(EcdsaKeyPair::from_pkcs8(curve, block.contents()).ok()?)
             }
@@ -41,8 +39,8 @@ impl SigningKey {
     }
 
     pub(crate) fn read_any(pem: &SecretString) -> Option<Self> {
-        Self::read(pem, BackendTokenAlgorithm::RS256)
-            .or_else(|| Self::read(pem, BackendTokenAlgorithm::ES256))
+        Self::read(pem, BackendJwtAlgorithm::RS256)
+            .or_else(|| Self::read(pem, BackendJwtAlgorithm::ES256))
     }
 
     /// The key id is the key's thumbprint (RFC 7638).

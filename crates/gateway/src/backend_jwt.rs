@@ -1,7 +1,7 @@
-//! Backend tokens: the gateway's signed word to upstreams about who calls (WSO2's `X-JWT-Assertion`).
+//! Backend JWTs: the gateway's signed word to upstreams about who calls (WSO2's `X-JWT-Assertion`).
 //!
 //! Owns what is said and when it is signed anew; keys and the JWK set are [`signing_keys`]'s. Signing costs a hundred
-//! times what a decision does: an assertion is made once for a verified token and an API, and kept.
+//! times what a decision does: one is made once for a verified token and an API, and kept.
 
 mod passed_claims;
 mod signing_key;
@@ -24,7 +24,7 @@ use serde_json::{Value, json};
 use crate::api::Api;
 use crate::application::Application;
 use crate::claims::Claims;
-use crate::config::{BackendTokenConfig, BackendTokenEncoding};
+use crate::config::{BackendJwtConfig, BackendJwtEncoding};
 use crate::decision::{Admission, Caller};
 use crate::key_manager::KeyManager;
 use crate::key_set::seconds;
@@ -40,16 +40,16 @@ const KEY_SET_PATH: &str = "/jwks";
 /// What an entry costs beside its text: key, pointers, the cache's own books.
 const ENTRY_OVERHEAD: usize = 256;
 
-/// Makes backend tokens and remembers them.
-pub(crate) struct BackendTokens {
-    config: BackendTokenConfig,
+/// Makes backend JWTs and remembers them.
+pub(crate) struct BackendJwts {
+    config: BackendJwtConfig,
     header: HeaderName,
     keys: SigningKeys,
     /// By the serial number of a verified token's claims, and the API.
     made: Cache<(u64, ApiId), Arc<Assertion>, ByWeight>,
 }
 
-/// A signed assertion, and all that it was made of.
+/// A signed JWT, and all that it was made of.
 struct Assertion {
     value: HeaderValue,
     /// Seconds since 1970.
@@ -71,9 +71,9 @@ impl Weighter<(u64, ApiId), Arc<Assertion>> for ByWeight {
     }
 }
 
-/// Why backend tokens cannot be made.
+/// Why backend JWTs cannot be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum BackendTokenError {
+pub enum BackendJwtError {
     #[error("the signing key is no PEM private key (PKCS #8) of the configured algorithm")]
     Key,
     #[error("the previous key is no PEM private key (PKCS #8) of a known algorithm")]
@@ -86,16 +86,16 @@ pub enum BackendTokenError {
     Header,
 }
 
-/// Whether a request asks for what [`BackendTokens::key_set`] answers.
+/// Whether a request asks for what [`BackendJwts::key_set`] answers.
 pub(crate) fn asks_for_key_set(method: &Method, path: &str) -> bool {
     path == KEY_SET_PATH && matches!(*method, Method::GET | Method::HEAD)
 }
 
-impl BackendTokens {
-    pub(crate) fn new(config: &BackendTokenConfig) -> Result<Self, BackendTokenError> {
+impl BackendJwts {
+    pub(crate) fn new(config: &BackendJwtConfig) -> Result<Self, BackendJwtError> {
         let keys = SigningKeys::new(config)?;
         let header = HeaderName::from_bytes(config.header.as_bytes())
-            .map_err(|_| BackendTokenError::Header)?;
+            .map_err(|_| BackendJwtError::Header)?;
         let expected = usize::try_from(config.cache_bytes / 2_048).unwrap_or(usize::MAX);
         Ok(Self {
             header,
@@ -119,7 +119,7 @@ impl BackendTokens {
         answer
     }
 
-    /// Carries the assertion, whatever a client says in it.
+    /// Carries it, whatever a client says in it.
     pub(crate) fn header(&self) -> &HeaderName {
         &self.header
     }
@@ -130,8 +130,8 @@ impl BackendTokens {
         key: SecretString,
         previous_key: Option<SecretString>,
         now: i64,
-    ) -> Result<(), BackendTokenError> {
-        let config = BackendTokenConfig {
+    ) -> Result<(), BackendJwtError> {
+        let config = BackendJwtConfig {
             key,
             previous_key,
             ..self.config.clone()
@@ -144,7 +144,7 @@ impl BackendTokens {
         PassedClaims::of(claims, key_manager, &self.config.dialect)
     }
 
-    /// Puts the assertion about the caller in place of whatever stands under its name. `now` in seconds since 1970.
+    /// Puts the JWT about the caller in place of whatever stands under its name. `now` in seconds since 1970.
     pub(crate) fn write(
         &self,
         admission: &Admission,
@@ -156,11 +156,11 @@ impl BackendTokens {
             return Ok(());
         };
         let Some(passed) = &caller.passed_claims else {
-            // Verified without memory of its claims: that is no caller of a gateway which makes backend tokens.
-            return Err(Reason::BackendTokenUnavailable);
+            // Verified without memory of its claims: that is no caller of a gateway which makes backend JWTs.
+            return Err(Reason::BackendJwtUnavailable);
         };
         let key = self.keys.signing(now);
-        let key = key.ok_or(Reason::BackendTokenUnavailable)?;
+        let key = key.ok_or(Reason::BackendJwtUnavailable)?;
         let place = (passed.serial, admission.api.entry.id);
         let known = self.made.get(&place);
         let known = known.filter(|known| known.suits(&key, admission, caller, now));
@@ -168,7 +168,7 @@ impl BackendTokens {
             made
         } else {
             let made = self.make(&key, admission, caller, passed, now);
-            let made = Arc::new(made.ok_or(Reason::BackendTokenUnavailable)?);
+            let made = Arc::new(made.ok_or(Reason::BackendJwtUnavailable)?);
             self.made.insert(place, Arc::clone(&made));
             made
         };
@@ -285,8 +285,8 @@ impl BackendTokens {
 
     fn encode(&self, bytes: &[u8]) -> String {
         match self.config.encoding {
-            BackendTokenEncoding::Base64Url => URL_SAFE_NO_PAD.encode(bytes),
-            BackendTokenEncoding::Base64 => STANDARD.encode(bytes),
+            BackendJwtEncoding::Base64Url => URL_SAFE_NO_PAD.encode(bytes),
+            BackendJwtEncoding::Base64 => STANDARD.encode(bytes),
         }
     }
 }
@@ -315,8 +315,8 @@ impl Assertion {
     }
 }
 
-impl std::fmt::Debug for BackendTokens {
+impl std::fmt::Debug for BackendJwts {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("BackendTokens").finish_non_exhaustive()
+        f.debug_struct("BackendJwts").finish_non_exhaustive()
     }
 }

@@ -1,4 +1,4 @@
-//! Backend tokens: what an upstream reads in `X-JWT-Assertion`, verified with the key set that the gateway serves.
+//! Backend JWTs: what an upstream reads in `X-JWT-Assertion`, verified with the key set that the gateway serves.
 
 use std::time::Duration;
 
@@ -14,8 +14,7 @@ use domain::key_mapping::KeyType;
 use domain::snapshot::SnapshotChange;
 use domain::subscription::SubscriptionStatus;
 use gateway::{
-    BackendTokenAlgorithm, BackendTokenConfig, BackendTokenEncoding, BackendTokenError,
-    GatewayConfig,
+    BackendJwtAlgorithm, BackendJwtConfig, BackendJwtEncoding, BackendJwtError, GatewayConfig,
 };
 use http::Request;
 use serde_json::{Value, json};
@@ -44,23 +43,23 @@ fn p256_key() -> String {
     pem_of(pair.to_pkcs8v1().expect("PKCS #8").as_ref())
 }
 
-pub(crate) fn backend_tokens() -> BackendTokenConfig {
-    BackendTokenConfig {
+pub(crate) fn backend_jwts() -> BackendJwtConfig {
+    BackendJwtConfig {
         header: "X-JWT-Assertion".to_owned(),
         dialect: DIALECT.to_owned(),
         issuer: "wso2.org/products/am".to_owned(),
-        algorithm: BackendTokenAlgorithm::ES256,
+        algorithm: BackendJwtAlgorithm::ES256,
         lifetime: Duration::from_mins(15),
-        encoding: BackendTokenEncoding::Base64Url,
+        encoding: BackendJwtEncoding::Base64Url,
         key: p256_key().into(),
         previous_key: None,
         cache_bytes: 1024 * 1024,
     }
 }
 
-async fn world_with(config: BackendTokenConfig) -> World {
+async fn world_with(config: BackendJwtConfig) -> World {
     let config = GatewayConfig {
-        backend_tokens: Some(config),
+        backend_jwts: Some(config),
         ..test_config()
     };
     World::start_with(config, &[FIRST.jwk()]).await
@@ -134,13 +133,13 @@ fn verified(assertion: &str, key_set: &Value) -> Value {
 #[tokio::test]
 async fn an_upstream_reads_who_calls_and_verifies_it_with_the_gateways_key_set() {
     for (algorithm, key) in [
-        (BackendTokenAlgorithm::RS256, rsa_key()),
-        (BackendTokenAlgorithm::ES256, p256_key()),
+        (BackendJwtAlgorithm::RS256, rsa_key()),
+        (BackendJwtAlgorithm::ES256, p256_key()),
     ] {
-        let world = world_with(BackendTokenConfig {
+        let world = world_with(BackendJwtConfig {
             algorithm,
             key: key.into(),
-            ..backend_tokens()
+            ..backend_jwts()
         })
         .await;
         world.passes(&token()).await;
@@ -170,7 +169,7 @@ async fn an_upstream_reads_who_calls_and_verifies_it_with_the_gateways_key_set()
 
 #[tokio::test]
 async fn no_client_and_no_token_speaks_for_the_gateway() {
-    let world = world_with(backend_tokens()).await;
+    let world = world_with(backend_jwts()).await;
     world.change_key_manager(|one| {
         one.claim_mappings = vec![
             ClaimMapping {
@@ -223,8 +222,8 @@ async fn no_client_and_no_token_speaks_for_the_gateway() {
 }
 
 #[tokio::test]
-async fn a_backend_token_is_made_once_and_anew_when_it_grows_old_or_wrong() {
-    let world = world_with(backend_tokens()).await;
+async fn a_backend_jwt_is_made_once_and_anew_when_it_grows_old_or_wrong() {
+    let world = world_with(backend_jwts()).await;
     let own = async |name: &str| {
         world.passes(&token()).await;
         let said = verified(&received_one(&world), &key_set(&world).await);
@@ -265,18 +264,18 @@ async fn a_backend_token_is_made_once_and_anew_when_it_grows_old_or_wrong() {
 #[tokio::test]
 async fn the_previous_key_stays_in_the_key_set() {
     let first = p256_key();
-    let world = world_with(BackendTokenConfig {
+    let world = world_with(BackendJwtConfig {
         key: first.clone().into(),
-        ..backend_tokens()
+        ..backend_jwts()
     })
     .await;
     world.passes(&token()).await;
     let old = received_one(&world);
-    let world = world_with(BackendTokenConfig {
-        algorithm: BackendTokenAlgorithm::RS256,
+    let world = world_with(BackendJwtConfig {
+        algorithm: BackendJwtAlgorithm::RS256,
         key: rsa_key().into(),
         previous_key: Some(first.into()),
-        ..backend_tokens()
+        ..backend_jwts()
     })
     .await;
     let keys = key_set(&world).await;
@@ -287,7 +286,7 @@ async fn the_previous_key_stays_in_the_key_set() {
 }
 
 #[tokio::test]
-async fn a_gateway_without_backend_tokens_has_no_key_set() {
+async fn a_gateway_without_backend_jwts_has_no_key_set() {
     let world = World::start().await;
     let forged = Request::get("/exampleapi/1.0.0/items")
         .header("host", "gateway.example")
@@ -298,7 +297,7 @@ async fn a_gateway_without_backend_tokens_has_no_key_set() {
     assert_eq!(world.send(forged).await.status, 200);
     assert!(received(&world).is_empty());
     assert_eq!(world.get("/jwks", &token()).await.status, 404);
-    let world = world_with(backend_tokens()).await;
+    let world = world_with(backend_jwts()).await;
     let posted = Request::post("/jwks").header("host", "gateway.example");
     let posted = posted.body(full("x")).expect("a request");
     assert_eq!(world.send(posted).await.status, 404);
@@ -322,15 +321,15 @@ async fn key_ids(world: &World) -> (Vec<String>, String) {
 #[tokio::test]
 async fn a_key_is_replaced_while_tokens_of_both_verify() {
     let (first, second) = (p256_key(), p256_key());
-    let world = world_with(BackendTokenConfig {
+    let world = world_with(BackendJwtConfig {
         key: first.clone().into(),
-        ..backend_tokens()
+        ..backend_jwts()
     })
     .await;
     let replace = |key: &str, previous: Option<&str>| {
         let previous = previous.map(|key| key.to_owned().into());
         let key = key.to_owned().into();
-        world.gateway.replace_backend_token_keys(key, previous)
+        world.gateway.replace_backend_jwt_keys(key, previous)
     };
     let (only, old) = key_ids(&world).await;
     assert_eq!(only, [old.as_str()]);
@@ -368,9 +367,9 @@ async fn a_key_is_replaced_while_tokens_of_both_verify() {
 #[tokio::test]
 async fn a_key_that_cannot_be_used_does_not_replace_one() {
     let first = p256_key();
-    let world = world_with(BackendTokenConfig {
+    let world = world_with(BackendJwtConfig {
         key: first.clone().into(),
-        ..backend_tokens()
+        ..backend_jwts()
     })
     .await;
     let before = key_ids(&world).await;
@@ -383,9 +382,7 @@ async fn a_key_that_cannot_be_used_does_not_replace_one() {
         (p256_key(), Some("nonsense".to_owned())),
     ] {
         let previous = previous.map(Into::into);
-        let replaced = world
-            .gateway
-            .replace_backend_token_keys(key.into(), previous);
+        let replaced = world.gateway.replace_backend_jwt_keys(key.into(), previous);
         assert!(replaced.is_err());
         assert_eq!(key_ids(&world).await, before);
     }
@@ -394,20 +391,20 @@ async fn a_key_that_cannot_be_used_does_not_replace_one() {
 #[tokio::test]
 async fn no_key_is_forgotten_early_to_make_room() {
     let day = Duration::from_hours(24);
-    let world = world_with(BackendTokenConfig {
+    let world = world_with(BackendJwtConfig {
         lifetime: day,
-        ..backend_tokens()
+        ..backend_jwts()
     })
     .await;
     let replace = || {
         world.clock.advance(301);
         let key = p256_key().into();
-        world.gateway.replace_backend_token_keys(key, None)
+        world.gateway.replace_backend_jwt_keys(key, None)
     };
     for number in 2..=16 {
         replace().unwrap_or_else(|error| panic!("key {number}: {error}"));
     }
-    assert_eq!(replace(), Err(BackendTokenError::TooManyKeys));
+    assert_eq!(replace(), Err(BackendJwtError::TooManyKeys));
     let keys = key_set(&world).await;
     assert_eq!(keys["keys"].as_array().map(Vec::len), Some(16));
     world.clock.advance(86_400);
@@ -417,13 +414,13 @@ async fn no_key_is_forgotten_early_to_make_room() {
 #[tokio::test]
 async fn a_key_that_was_given_up_before_it_signed_is_forgotten() {
     let first = p256_key();
-    let world = world_with(BackendTokenConfig {
+    let world = world_with(BackendJwtConfig {
         key: first.clone().into(),
-        ..backend_tokens()
+        ..backend_jwts()
     })
     .await;
     let before = key_ids(&world).await;
-    let replace = |key: String| world.gateway.replace_backend_token_keys(key.into(), None);
+    let replace = |key: String| world.gateway.replace_backend_jwt_keys(key.into(), None);
     replace(p256_key()).expect("a key");
     replace(p256_key()).expect("another");
     assert_eq!(key_ids(&world).await.0.len(), 2);
