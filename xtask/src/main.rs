@@ -1,6 +1,6 @@
-//! `cargo xtask test` and `cargo xtask bench`: what people and CI run.
+//! `cargo xtask test`, `cargo xtask bench` and `cargo xtask fuzz`: what people and CI run.
 //!
-//! Does its own set-up (PostgreSQL, browsers, packages), and says plainly what is missing where it cannot.
+//! Does its own set-up (PostgreSQL, Envoy, packages), and says plainly what is missing where it cannot.
 
 #![expect(
     clippy::print_stdout,

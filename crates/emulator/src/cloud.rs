@@ -1,6 +1,6 @@
 //! What differs between the clouds that a tenant can live in: issuers, hosts and names.
 //!
-//! Values: entra.md section E. Which cloud a tenant lives in is the directory's affair.
+//! Values: Microsoft's *National clouds*. Which cloud a tenant lives in is the directory's affair.
 
 use uuid::Uuid;
 

@@ -1,6 +1,6 @@
 //! What clients find out before they ask for tokens: metadata documents, key sets, instances.
 //!
-//! Issuers are Microsoft's; endpoints point to this emulator (entra.md section E).
+//! Issuers are Microsoft's; endpoints point to this emulator (Microsoft: *OpenID Connect on the Microsoft identity platform*).
 
 mod document;
 mod instance;

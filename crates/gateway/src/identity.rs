@@ -231,7 +231,7 @@ fn optional_time(claims: &Claims, name: &str) -> Result<Option<i64>, Reason> {
     }
 }
 
-/// The first claim of the list that is there; where several are, they must agree (entra.md: `azp` and
+/// The first claim of the list that is there; where several are, they must agree (Microsoft's *Access token claims reference*: `azp` and
 /// `appid` are the same client).
 pub(crate) fn consumer_key<'n>(
     claims: &Claims,

@@ -101,13 +101,6 @@ impl Identity<'_> {
         })
     }
 
-    /// The actor behind a session that was begun with a password; `Invalid` once the user is gone or disabled.
-    pub async fn resume_session(&self, username: &str) -> Result<Actor, AuthenticationError> {
-        let user = self.find_enabled(username).await?;
-        let user = user.ok_or(AuthenticationError::Invalid)?;
-        Ok(actor(&user))
-    }
-
     async fn find_enabled(&self, username: &str) -> Result<Option<User>, Error> {
         let mut tx = self.control.store().read().await?;
         let user = tx.users().find(username).await?;

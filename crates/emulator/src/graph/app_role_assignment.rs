@@ -1,4 +1,4 @@
-//! `appRoleAssignedTo` and `appRoleAssignments`: app roles granted to principals (entra.md A.7).
+//! `appRoleAssignedTo` and `appRoleAssignments`: app roles granted to principals (Microsoft: *appRoleAssignment resource type*).
 
 use std::sync::Arc;
 

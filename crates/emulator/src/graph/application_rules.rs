@@ -1,4 +1,4 @@
-//! What a valid application looks like (entra.md A.6 limits, C App ID URIs, F app roles).
+//! What a valid application looks like (Microsoft: *Validation differences by supported account types*).
 
 use std::collections::{HashMap, HashSet};
 

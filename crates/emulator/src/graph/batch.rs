@@ -1,4 +1,4 @@
-//! `/$batch`: up to twenty calls in one request (entra.md A.6).
+//! `/$batch`: up to twenty calls in one request (Microsoft: *Combine multiple HTTP requests using JSON batching*).
 
 use std::collections::{HashMap, HashSet};
 

@@ -1,4 +1,4 @@
-//! `/directory/deletedItems`: list, read, restore, purge (entra.md A.8).
+//! `/directory/deletedItems`: list, read, restore, purge (Microsoft: *List deleted items (directory objects)*).
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Graph's errors: status, code and text as clients match on them (entra.md A.6).
+//! Graph's errors: status, code and text as clients match on them (Microsoft: *Microsoft Graph error responses and resource types*).
 
 use std::fmt::Display;
 

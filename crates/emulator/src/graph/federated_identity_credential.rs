@@ -1,4 +1,4 @@
-//! `federatedIdentityCredentials` of an application (entra.md A.5).
+//! `federatedIdentityCredentials` of an application (Microsoft: *federatedIdentityCredential resource type*).
 
 use http::Method;
 use serde_json::{Map, Value, json};

@@ -1,4 +1,4 @@
-//! Certificates: set by PATCH, added with a proof of possession, removed (entra.md A.1 8 and 9).
+//! Certificates: set by PATCH, added with a proof of possession, removed (Microsoft: *application: addKey*).
 
 use aws_lc_rs::{digest, signature};
 use base64::{

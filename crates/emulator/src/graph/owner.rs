@@ -1,4 +1,4 @@
-//! `owners` of applications and service principals (entra.md A.1 18).
+//! `owners` of applications and service principals (Microsoft: *application: List owners*).
 
 use http::Method;
 use serde_json::{Map, Value, json};

@@ -1,4 +1,4 @@
-//! Secrets: issued once, never shown again (entra.md A.4).
+//! Secrets: issued once, never shown again (Microsoft: *application: addPassword*).
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};

@@ -1,4 +1,4 @@
-//! Who calls Graph, and what they may do (entra.md A.1).
+//! Who calls Graph, and what they may do (Microsoft: *Microsoft Graph permissions reference*).
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! `/oauth2PermissionGrants`: delegated permissions (entra.md A.1 17).
+//! `/oauth2PermissionGrants`: delegated permissions (Microsoft: *oAuth2PermissionGrant resource type*).
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! `/policies/defaultAppManagementPolicy`: what credentials applications may have (entra.md A.4).
+//! `/policies/defaultAppManagementPolicy`: what credentials applications may have (Microsoft: *tenantAppManagementPolicy resource type*).
 
 use http::Method;
 use serde_json::{Map, Value, json};

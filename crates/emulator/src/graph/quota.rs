@@ -1,4 +1,4 @@
-//! How many objects a principal and a tenant may have (entra.md A.6, quota).
+//! How many objects a principal and a tenant may have (Microsoft: *Microsoft Entra service limits and restrictions*).
 
 use super::{error::GraphError, permission::Caller};
 use crate::directory::{Application, DeletedItem, Directory, Field, ServicePrincipal, Tenant};

@@ -1,4 +1,4 @@
-//! `/servicePrincipals`: create, upsert, read, change, delete (entra.md A.7).
+//! `/servicePrincipals`: create, upsert, read, change, delete (Microsoft: *servicePrincipal resource type*).
 
 use std::sync::Arc;
 
@@ -271,7 +271,7 @@ fn build(request: &Request<'_>, app_id: Uuid, mut body: Map<String, Value>) -> O
 }
 
 /// Why an application that the replica does not see cannot get a service principal: the text
-/// depends on the permission, and clients match on it (entra.md A.6).
+/// depends on the permission, and clients match on it (Microsoft: *Microsoft Graph error responses and resource types*).
 fn no_backing_application(request: &Request<'_>, app_id: Uuid) -> GraphError {
     if request.caller.is_confined_to_owned() {
         return GraphError::new(

@@ -1,5 +1,5 @@
 //! Throttling by resource units and writes: per application in a tenant, and the writes of a tenant and
-//! of an application in all (entra.md A.6).
+//! of an application in all (Microsoft: *Microsoft Graph service-specific throttling limits*).
 
 use std::{
     collections::HashMap,

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use super::public_key::{PublicKey, SignatureAlgorithm};
 use super::signing_key::{JoseHeader, SigningKey, StoredSigningKey};
 
-/// Entra ID always publishes at least two keys (entra.md section E).
+/// Entra ID always publishes at least two keys (Microsoft: *Signing key rollover in the Microsoft identity platform*).
 const FEWEST_KEYS: usize = 2;
 /// Bound on published keys, so that a script in a loop cannot grow the document without end.
 const MOST_KEYS: usize = 16;

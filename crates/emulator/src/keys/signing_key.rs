@@ -20,7 +20,7 @@ const CERTIFICATE_VALIDITY: std::time::Duration = std::time::Duration::from_hour
 
 /// A 2048-bit RSA key that signs tokens with RS256.
 ///
-/// Its `kid` is the unpadded base64url form of the SHA-1 of its certificate (entra.md section E).
+/// Its `kid` is the unpadded base64url form of the SHA-1 of its certificate (Microsoft: *Signing key rollover in the Microsoft identity platform*).
 pub(crate) struct SigningKey {
     kid: String,
     key_pair: RsaKeyPair,
@@ -112,7 +112,7 @@ impl SigningKey {
 
     /// This key as a member of a JWKS; `issuer` is Entra ID's additional member.
     ///
-    /// There is no `alg` member (entra.md section E).
+    /// There is no `alg` member (Microsoft: *Signing key rollover in the Microsoft identity platform*).
     pub(crate) fn to_jwk(&self, issuer: &str) -> Value {
         let components = self.public_components();
         json!({

@@ -1,4 +1,4 @@
-//! The claim sets of access tokens, V1 and V2 (entra.md section E).
+//! The claim sets of access tokens, V1 and V2 (Microsoft: *Access token claims reference*).
 //!
 //! `aio`, `rh`, `uti` and the `xms_` claims are opaque: nobody may read meaning into them.
 

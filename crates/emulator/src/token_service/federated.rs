@@ -33,7 +33,7 @@ pub(super) async fn check(
         reason,
         thumbprint: jws.header.kid.clone().unwrap_or_default(),
     };
-    // External issuers sign with RS256 only (entra.md section A.5).
+    // External issuers sign with RS256 only (Microsoft: *Workload identity federation considerations*).
     let algorithm = SignatureAlgorithm::from_jose(&jws.header.alg)
         .filter(|algorithm| *algorithm == SignatureAlgorithm::Rs256)
         .ok_or_else(|| refuse("The signature algorithm is not supported."))?;

@@ -1,6 +1,6 @@
 //! The AADSTS errors: code, status, OAuth error and text, and the body that carries them.
 //!
-//! Catalogue: entra.md section D.
+//! Catalogue: Microsoft's *Microsoft Entra authentication and authorization error codes*.
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};

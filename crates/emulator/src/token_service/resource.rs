@@ -54,7 +54,7 @@ impl Resource {
         self.principal.app_id == GRAPH_APP_ID
     }
 
-    /// Whether its tokens are V2: its registration decides, not the endpoint (entra.md section C).
+    /// Whether its tokens are V2: its registration decides, not the endpoint (Microsoft: *apiApplication resource type*).
     pub(crate) fn wants_v2_tokens(&self) -> bool {
         self.application
             .as_ref()

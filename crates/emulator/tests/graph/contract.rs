@@ -1,4 +1,4 @@
-//! Responses against the property lists of entra.md A.2 and A.7: every property is there, of its type,
+//! Responses against the property lists of Microsoft's *application* and *servicePrincipal resource type*: every property is there, of its type,
 //! null or empty where nothing was set, and none besides.
 
 use reqwest::Method;

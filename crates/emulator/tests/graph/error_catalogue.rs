@@ -1,4 +1,4 @@
-//! Every error of Graph's catalogue (entra.md A.6), provoked; the rest stands beside its feature.
+//! Every error of Graph's catalogue (Microsoft: *Microsoft Graph error responses and resource types*), provoked; the rest stands beside its feature.
 
 use emulator::EmulatorConfig;
 use reqwest::Method;

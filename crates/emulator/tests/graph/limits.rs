@@ -1,4 +1,4 @@
-//! How much an object may hold (entra.md A.5, A.6).
+//! How much an object may hold (Microsoft: *Microsoft Entra service limits and restrictions*).
 
 use reqwest::Method;
 use serde_json::{Value, json};

@@ -1,5 +1,5 @@
-//! The journey of the product's founding page, step by step, as a person's scripts would perform it: through the
-//! public REST APIs and the public surface of Entra ID only.
+//! The journey of WSO2's guide *Configure a Azure AD as a Key Manager*, step by step, as a person's scripts would
+//! perform it: through the public REST APIs and the public surface of Entra ID only.
 
 mod administration;
 mod application;
@@ -38,7 +38,7 @@ pub(crate) struct Cast {
     pub(crate) administrator: Login,
     pub(crate) publisher: Login,
     pub(crate) developer: Login,
-    /// An application of the tenant's administrator, for the manual steps of the page.
+    /// An application of the tenant's administrator, for the guide's manual steps.
     pub(crate) entra_administrator: EntraClient,
 }
 
@@ -85,7 +85,7 @@ pub(crate) async fn perform(
         )
         .await?;
 
-    narration.chapter("2  Admin portal: the key manager");
+    narration.chapter("2  Admin API: the key manager");
     let discovered = narration
         .step(
             "Import from the well-known URL",
@@ -94,12 +94,12 @@ pub(crate) async fn perform(
         .await?;
     let key_manager = narration
         .step(
-            "Add key manager of type AzureAD with every field of the page",
+            "Add key manager of type AzureAD with every field of WSO2's guide",
             administration::add_key_manager(&script, &discovered, &management),
         )
         .await?;
 
-    narration.chapter("3  Publisher: an API");
+    narration.chapter("3  Publisher API: an API");
     let weather = narration
         .step(
             "API from an OpenAPI document, revision, deployed, published",
@@ -113,7 +113,7 @@ pub(crate) async fn perform(
         )
         .await?;
 
-    narration.chapter("4  Developer portal: application and keys");
+    narration.chapter("4  Developer portal API: application and keys");
     let application = narration
         .step(
             "Application and subscription",
@@ -154,7 +154,7 @@ pub(crate) async fn perform(
         .await?;
     let token = narration
         .step(
-            "The same with plain curl and the page's scope",
+            "The same with plain curl and the guide's scope",
             entra::request_token(&script, &keys.client),
         )
         .await?;
@@ -188,7 +188,7 @@ pub(crate) async fn perform(
     narration.chapter("7  Troubleshooting: the issuer does not match");
     narration
         .step(
-            "A wrong issuer gives exactly the page's 900901",
+            "A wrong issuer gives exactly the guide's 900901",
             troubleshooting::wrong_issuer(&script, &key_manager, &weather, &token),
         )
         .await?;
@@ -208,7 +208,7 @@ pub(crate) async fn perform(
     narration.chapter("8  V1 and V2 tokens");
     narration
         .step(
-            "Through the page's two key managers",
+            "Through the guide's two key managers",
             token_versions::two_key_managers(&script, &management),
         )
         .await?;

@@ -1,4 +1,4 @@
-//! Every refusal of the token endpoint, provoked (entra.md section D).
+//! Every refusal of the token endpoint, provoked (Microsoft: *Microsoft Entra authentication and authorization error codes*).
 
 use axum::body::Body;
 use http::Request;

@@ -29,7 +29,7 @@ pub(super) async fn import(script: &Script) -> Outcome<Value> {
     ))
 }
 
-/// Every field of the page's two tables.
+/// Every field of the guide's two tables.
 pub(super) async fn add_key_manager(
     script: &Script,
     discovered: &Value,
@@ -72,7 +72,7 @@ pub(super) async fn add(script: &Script, body: &Value) -> Result<String, String>
         .text_at("/id")
 }
 
-/// A key manager as the page's tables fill it in.
+/// A key manager as the guide's tables fill it in.
 pub(super) fn key_manager(
     script: &Script,
     discovered: &Value,

@@ -1,4 +1,4 @@
-//! What happens in Entra: the page's manual steps through Microsoft Graph, and a look at what Claviger made there.
+//! What happens in Entra: the guide's manual steps through Microsoft Graph, and a look at what Claviger made there.
 
 use reqwest::Method;
 use secrecy::{ExposeSecret, SecretString};
@@ -20,7 +20,7 @@ pub(super) struct Registered {
 
 pub(super) const MANAGEMENT_APP: &str = "KeyManager Client";
 
-/// Steps 1 to 3 of the page's "Configure AzureAD".
+/// Steps 1 to 3 of the guide's "Configure AzureAD".
 pub(super) async fn register_management_app(script: &Script) -> Outcome<EntraClient> {
     let token = administrator_token(script).await?;
     let app = register(script, &token, MANAGEMENT_APP, &json!({})).await?;

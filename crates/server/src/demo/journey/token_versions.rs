@@ -1,4 +1,4 @@
-//! The page's "Adding Existing Key": V1 and V2 tokens, through two key managers as the page says, and through one.
+//! The guide's "Adding Existing Key": V1 and V2 tokens, through two key managers as it says, and through one.
 
 use serde_json::json;
 

@@ -23,7 +23,7 @@ pub(super) async fn wrong_issuer(
         "description": "Access failure for API: /exampleapi/1.0.0, version: 1.0.0 status: (900901) - Invalid Credentials. Make sure you have provided the correct security credentials."
     });
     hold(reply.json == expected, || {
-        format!("not the page's body: {}", reply.text)
+        format!("not the guide's body: {}", reply.text)
     })?;
     Ok(Told::new((), reply.text.trim().to_owned()))
 }
