@@ -1,4 +1,8 @@
-//! An API, its revisions and their deployments.
+//! An API.
+
+mod lifecycle;
+mod operation;
+mod visibility;
 
 use std::collections::HashSet;
 
@@ -7,11 +11,15 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use crate::cors::CorsPolicy;
-use crate::id::{ApiId, RevisionId};
+use crate::id::ApiId;
 use crate::mediation::Mediation;
 use crate::throttling_policy::TimeUnit;
-use crate::user::RoleName;
 use crate::validation::{Check, Invalid, is_header_name};
+
+pub use crate::revision::{Deployment, Revision};
+pub use lifecycle::LifecycleState;
+pub use operation::{ApiScope, Operation, Verb};
+pub use visibility::{Viewer, Visibility};
 
 /// WSO2 publisher API, schema `API`.
 #[derive(Clone, Debug)]
@@ -88,79 +96,6 @@ pub struct RequestRate {
     pub unit: TimeUnit,
 }
 
-/// One verb on one path template.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Operation {
-    pub verb: Verb,
-    /// Path template below the context and version, for example `/orders/{id}` or `/*`.
-    pub target: String,
-    /// False: the resource is open to anyone ("auth type: None").
-    pub auth_required: bool,
-    /// Any one of these scopes is enough; empty means none is needed.
-    pub scopes: Vec<String>,
-    pub throttling_policy: Option<String>,
-    #[serde(default, skip_serializing_if = "Mediation::is_empty")]
-    pub mediation: Mediation,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "UPPERCASE")]
-pub enum Verb {
-    Get,
-    Post,
-    Put,
-    Delete,
-    Patch,
-    Head,
-    Options,
-}
-
-impl Verb {
-    pub const ALL: [Self; 7] = [
-        Self::Get,
-        Self::Post,
-        Self::Put,
-        Self::Delete,
-        Self::Patch,
-        Self::Head,
-        Self::Options,
-    ];
-
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Get => "GET",
-            Self::Post => "POST",
-            Self::Put => "PUT",
-            Self::Delete => "DELETE",
-            Self::Patch => "PATCH",
-            Self::Head => "HEAD",
-            Self::Options => "OPTIONS",
-        }
-    }
-
-    /// As a request says it: `get` is another method (RFC 9110 section 9.1). `None` for one that an API cannot offer.
-    pub fn of_method(method: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|verb| verb.as_str() == method)
-    }
-
-    /// As documents say it, in any letter case; `None` for a verb that an API cannot offer.
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|verb| verb.as_str().eq_ignore_ascii_case(text))
-    }
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ApiScope {
-    /// 1 to 255 characters.
-    pub name: String,
-    pub display_name: String,
-    pub description: String,
-    /// Roles that may obtain the scope (resident key manager).
-    pub bindings: Vec<RoleName>,
-}
-
 /// Which key managers' tokens an API accepts. WSO2 writes `["all"]` or a list of names.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -177,154 +112,6 @@ impl KeyManagerSelection {
             Self::Only(names) => names.iter().any(|name| name == key_manager_name),
         }
     }
-}
-
-/// Who sees an API in the developer portal.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "visibility", content = "roles", rename_all = "UPPERCASE")]
-pub enum Visibility {
-    #[default]
-    Public,
-    Private,
-    /// Only those who hold one of these roles.
-    Restricted(Vec<RoleName>),
-}
-
-/// Who looks at the developer portal.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Viewer {
-    /// Sees an API whatever its visibility.
-    #[default]
-    All,
-    /// Has not signed in.
-    Anonymous,
-    /// Has signed in and holds these roles.
-    SignedIn(Vec<RoleName>),
-}
-
-impl Viewer {
-    pub fn sees(&self, visibility: &Visibility) -> bool {
-        match (self, visibility) {
-            (Self::All, _) | (_, Visibility::Public) | (Self::SignedIn(_), Visibility::Private) => {
-                true
-            }
-            (Self::Anonymous, _) => false,
-            (Self::SignedIn(held), Visibility::Restricted(roles)) => {
-                roles.iter().any(|role| held.contains(role))
-            }
-        }
-    }
-}
-
-/// WSO2's API lifecycle.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum LifecycleState {
-    Created,
-    Prototyped,
-    Published,
-    Blocked,
-    Deprecated,
-    Retired,
-}
-
-impl LifecycleState {
-    pub const ALL: [Self; 6] = [
-        Self::Created,
-        Self::Prototyped,
-        Self::Published,
-        Self::Blocked,
-        Self::Deprecated,
-        Self::Retired,
-    ];
-
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Created => "CREATED",
-            Self::Prototyped => "PROTOTYPED",
-            Self::Published => "PUBLISHED",
-            Self::Blocked => "BLOCKED",
-            Self::Deprecated => "DEPRECATED",
-            Self::Retired => "RETIRED",
-        }
-    }
-
-    /// The transitions that are open from here: event as WSO2 names it, and where it leads.
-    pub const fn transitions(self) -> &'static [(&'static str, Self)] {
-        match self {
-            Self::Created => &[
-                ("Publish", Self::Published),
-                ("Deploy as a Prototype", Self::Prototyped),
-            ],
-            Self::Prototyped => &[
-                ("Publish", Self::Published),
-                ("Demote to Created", Self::Created),
-            ],
-            Self::Published => &[
-                ("Block", Self::Blocked),
-                ("Deploy as a Prototype", Self::Prototyped),
-                ("Demote to Created", Self::Created),
-                ("Deprecate", Self::Deprecated),
-            ],
-            Self::Blocked => &[
-                ("Re-Publish", Self::Published),
-                ("Deprecate", Self::Deprecated),
-            ],
-            Self::Deprecated => &[("Retire", Self::Retired)],
-            Self::Retired => &[],
-        }
-    }
-
-    /// Where `event` leads from here; `None` when it is not open.
-    pub fn after(self, event: &str) -> Option<Self> {
-        self.transitions()
-            .iter()
-            .find(|(name, _)| *name == event)
-            .map(|&(_, target)| target)
-    }
-
-    /// New subscriptions are taken.
-    pub const fn accepts_subscriptions(self) -> bool {
-        matches!(self, Self::Published | Self::Prototyped)
-    }
-
-    /// A gateway serves the deployed revision (a blocked API answers 700700).
-    pub const fn is_served(self) -> bool {
-        !matches!(self, Self::Retired)
-    }
-}
-
-/// An immutable copy of an API. At most [`Revision::MOST_PER_API`] an API.
-#[derive(Clone, Debug)]
-pub struct Revision {
-    pub id: RevisionId,
-    pub api_id: ApiId,
-    /// From 1, never reused within an API.
-    pub number: i64,
-    pub description: String,
-    pub settings: ApiSettings,
-    pub created_at: Timestamp,
-}
-
-impl Revision {
-    /// WSO2's default limit.
-    pub const MOST_PER_API: u64 = 5;
-
-    pub fn display_name(&self) -> String {
-        format!("Revision {}", self.number)
-    }
-}
-
-/// A revision's presence on a gateway. One per API and environment.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Deployment {
-    pub api_id: ApiId,
-    pub revision_id: RevisionId,
-    /// Gateway environment, `Default` unless configured otherwise.
-    pub environment: String,
-    pub vhost: String,
-    pub display_on_devportal: bool,
-    pub deployed_at: Timestamp,
 }
 
 impl ApiSettings {

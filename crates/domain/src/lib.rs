@@ -20,6 +20,7 @@ pub mod oauth_client;
 pub mod provider_failure;
 pub mod provisioning;
 pub mod random;
+pub mod revision;
 pub mod revocation;
 pub mod snapshot;
 pub mod subscription;

@@ -2,7 +2,8 @@
 
 use std::{io, net::SocketAddr, sync::Arc};
 
-use axum::{Router, middleware};
+use axum::Router;
+use axum::middleware::from_fn_with_state;
 use http::StatusCode;
 use tokio::net::TcpListener;
 use uuid::Uuid;
@@ -10,7 +11,7 @@ use uuid::Uuid;
 use crate::{
     clock::Clock,
     config::EmulatorConfig,
-    control_api, discovery, graph, pages, passage,
+    control_api, discovery, graph, middleware, pages,
     seed::{AdministratorCredentials, PersonCredentials},
     state::State,
     tls::{DevelopmentAuthority, Server, server_config},
@@ -145,9 +146,6 @@ pub(crate) fn router(state: Arc<State>) -> Router {
         .merge(control_api::router())
         .merge(pages::router(&state))
         .fallback(|| async { StatusCode::NOT_FOUND })
-        .layer(middleware::from_fn_with_state(
-            Arc::clone(&state),
-            passage::pass,
-        ))
+        .layer(from_fn_with_state(Arc::clone(&state), middleware::pass))
         .with_state(state)
 }

@@ -21,7 +21,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
 use super::authority::ServerCertificate;
-use crate::passage::ConnectionCut;
+use crate::middleware::ConnectionCut;
 
 /// Connections that are open at the same time; more wait in the system's backlog.
 const MOST_CONNECTIONS: usize = 1024;
