@@ -12,10 +12,10 @@ mod tests;
 
 use std::sync::Arc;
 
-use domain::Invalid;
 use domain::connector_descriptor::{ConfigurationField, ConnectorDescriptor};
 use domain::key_manager::KeyManagerSettings;
 use domain::token_profile::{AudienceRule, SignatureAlgorithm, TokenProfile};
+use domain::{FieldError, Invalid};
 
 use crate::contract::{Connector, ConnectorEnvironment, ConnectorType};
 use crate::introspection::IntrospectionEndpoint;
@@ -68,7 +68,7 @@ impl ConnectorType for Fake {
 
     fn token_profile(&self, settings: &KeyManagerSettings) -> Result<TokenProfile, Invalid> {
         if settings.issuer.is_empty() {
-            return Err(Invalid::field("issuer", "is required"));
+            return Err(FieldError::missing("issuer", "Issuer").into());
         }
         let or_default = |configured: &str, default: &str| {
             let chosen = if configured.is_empty() {

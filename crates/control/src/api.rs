@@ -348,10 +348,7 @@ fn fixed_fields_stay(old: &ApiSettings, new: &ApiSettings) -> Result<(), Error> 
     let errors: Vec<FieldError> = fields
         .into_iter()
         .filter(|&(_, is_same)| !is_same)
-        .map(|(field, _)| FieldError {
-            field: field.to_owned(),
-            message: "cannot be changed after creation".to_owned(),
-        })
+        .map(|(field, _)| FieldError::fixed(field, " after creation"))
         .collect();
     if errors.is_empty() {
         return Ok(());

@@ -149,11 +149,8 @@ impl<'a> ThrottlingPolicies<'a> {
             Err(Invalid(wrong)) => wrong,
         };
         if stored.settings.name != settings.name {
-            wrong.push(FieldError {
-                field: "policyName".to_owned(),
-                message: "cannot be changed: APIs, applications and subscriptions refer to it"
-                    .to_owned(),
-            });
+            let why = ": APIs, applications and subscriptions refer to it";
+            wrong.push(FieldError::fixed("policyName", why));
         }
         if !wrong.is_empty() {
             return Err(Invalid(wrong).into());

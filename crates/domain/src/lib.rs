@@ -32,4 +32,4 @@ pub mod validation;
 pub use clock::Clock;
 pub use random::Random;
 pub use secrecy::SecretString;
-pub use validation::{FieldError, Invalid};
+pub use validation::{FieldError, FieldFault, Invalid};

@@ -8,18 +8,59 @@ pub struct FieldError {
     /// The field's wire name, for example `issuer` or `additionalProperties.azure_ad_client_id`.
     pub field: String,
     pub message: String,
+    pub fault: FieldFault,
+}
+
+/// Faults that contracts tell apart; the message says which it is in each case.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FieldFault {
+    /// Nothing stands where something must.
+    Missing,
+    /// It may not be changed any more.
+    Fixed,
+    #[default]
+    Wrong,
 }
 
 /// An input that breaks the rules of its noun. Never empty.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub struct Invalid(pub Vec<FieldError>);
 
-impl Invalid {
-    pub fn field(field: impl Into<String>, message: impl Into<String>) -> Self {
-        Self(vec![FieldError {
+impl FieldError {
+    pub fn wrong(field: impl Into<String>, message: impl Into<String>) -> Self {
+        Self {
             field: field.into(),
             message: message.into(),
-        }])
+            fault: FieldFault::Wrong,
+        }
+    }
+
+    /// `label` is the field's name for people, or what it is needed for.
+    pub fn missing(field: impl Into<String>, label: &str) -> Self {
+        Self {
+            fault: FieldFault::Missing,
+            ..Self::wrong(field, format!("is required: {label}"))
+        }
+    }
+
+    /// `why` follows "cannot be changed".
+    pub fn fixed(field: impl Into<String>, why: &str) -> Self {
+        Self {
+            fault: FieldFault::Fixed,
+            ..Self::wrong(field, format!("cannot be changed{why}"))
+        }
+    }
+}
+
+impl Invalid {
+    pub fn field(field: impl Into<String>, message: impl Into<String>) -> Self {
+        FieldError::wrong(field, message).into()
+    }
+}
+
+impl From<FieldError> for Invalid {
+    fn from(error: FieldError) -> Self {
+        Self(vec![error])
     }
 }
 
@@ -43,10 +84,15 @@ impl Check {
     /// Records `message` against `field` when `holds` is false.
     pub fn that(&mut self, holds: bool, field: &str, message: impl Into<String>) -> &mut Self {
         if !holds {
-            self.0.push(FieldError {
-                field: field.to_owned(),
-                message: message.into(),
-            });
+            self.0.push(FieldError::wrong(field, message));
+        }
+        self
+    }
+
+    /// Something must stand in the field; `label` is its name for people.
+    pub fn present(&mut self, is_there: bool, field: &str, label: &str) -> &mut Self {
+        if !is_there {
+            self.0.push(FieldError::missing(field, label));
         }
         self
     }
@@ -54,11 +100,18 @@ impl Check {
     /// The text's length in characters must lie within the bounds.
     pub fn length(&mut self, field: &str, text: &str, least: usize, most: usize) -> &mut Self {
         let count = text.chars().count();
-        self.that(
-            (least..=most).contains(&count),
-            field,
-            format!("must have {least} to {most} characters, has {count}"),
-        )
+        if !(least..=most).contains(&count) {
+            let message = format!("must have {least} to {most} characters, has {count}");
+            self.0.push(FieldError {
+                fault: if count == 0 {
+                    FieldFault::Missing
+                } else {
+                    FieldFault::Wrong
+                },
+                ..FieldError::wrong(field, message)
+            });
+        }
+        self
     }
 
     pub fn finish(self) -> Result<(), Invalid> {

@@ -1,6 +1,8 @@
 //! What a refused or failed request is told: the one table from [`control::Error`] to WSO2's codes, statuses and
 //! bodies. A 5xx body never carries inner text; the chain of causes is logged once, here.
 
+pub(crate) mod invalid;
+
 use std::borrow::Cow;
 use std::fmt::Write as _;
 

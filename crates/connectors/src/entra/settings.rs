@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use domain::key_manager::KeyManagerSettings;
 use domain::validation::Check;
-use domain::{Invalid, SecretString};
+use domain::{FieldError, Invalid, SecretString};
 use serde_json::Value;
 use url::Url;
 
@@ -42,23 +42,21 @@ impl EntraSettings {
         };
         let graph = reader.graph_endpoint();
         let client_id = reader.text(field::CLIENT_ID, "");
-        reader.check.that(
+        reader.check.present(
             !client_id.is_empty(),
             &wire_name(field::CLIENT_ID),
-            "is required: Client ID",
+            "Client ID",
         );
         let client_secret = settings.secrets.get(field::CLIENT_SECRET).cloned();
-        reader.check.that(
+        reader.check.present(
             client_secret.is_some(),
             &wire_name(field::CLIENT_SECRET),
-            "is required: Client Secret",
+            "Client Secret",
         );
         let token_endpoint = settings.endpoints.token.clone();
-        reader.check.that(
-            token_endpoint.is_some(),
-            "tokenEndpoint",
-            "is required: Token Endpoint",
-        );
+        reader
+            .check
+            .present(token_endpoint.is_some(), "tokenEndpoint", "Token Endpoint");
         let initial_delay = reader.milliseconds(field::POLLING_INITIAL_DELAY, 500, 1, 60_000);
         let maximum_delay = reader.milliseconds(field::POLLING_MAXIMUM_WAIT, 5_000, 1, 600_000);
         let budget = reader.milliseconds(field::POLLING_BUDGET, 120_000, 1_000, 3_600_000);
@@ -78,7 +76,7 @@ impl EntraSettings {
         ) && reader.text(field::PURGE_DELETED, "true") != "false";
         reader.check.finish()?;
         let (Some(client_secret), Some(token_endpoint)) = (client_secret, token_endpoint) else {
-            return Err(Invalid::field("tokenEndpoint", "is required"));
+            return Err(FieldError::missing("tokenEndpoint", "Token Endpoint").into());
         };
         Ok(Self {
             issuer: settings.issuer.clone(),

@@ -6,9 +6,9 @@
 #[cfg(test)]
 mod tests;
 
-use domain::Invalid;
 use domain::key_manager::KeyManagerSettings;
 use domain::token_profile::{AudienceRule, SignatureAlgorithm, TokenProfile};
+use domain::{FieldError, Invalid};
 use serde_json::Value;
 use url::Url;
 use uuid::Uuid;
@@ -27,10 +27,8 @@ pub(super) struct TenantIssuer {
 
 pub(super) fn token_profile(settings: &KeyManagerSettings) -> Result<TokenProfile, Invalid> {
     if settings.issuer.is_empty() {
-        return Err(Invalid::field(
-            "issuer",
-            "is required: the issuer of the tenant's access tokens",
-        ));
+        let label = "the issuer of the tenant's access tokens";
+        return Err(FieldError::missing("issuer", label).into());
     }
     let accepts_both = text(settings, field::ACCEPTED_VERSIONS) == Some(field::ACCEPT_BOTH);
     let issuers = if accepts_both {

@@ -33,7 +33,7 @@ pub fn validate_configuration(
     for field in &descriptor.endpoint_configurations {
         if let Some((wire_name, is_set)) = endpoint(field.name, &settings.endpoints) {
             let holds = is_set || !field.required;
-            check.that(holds, wire_name, format!("is required: {}", field.label));
+            check.present(holds, wire_name, field.label);
         }
     }
     check.finish()?;
@@ -57,7 +57,7 @@ fn take_secret(field: &ConfigurationField, settings: &mut KeyManagerSettings, ch
         }
     }
     let present = settings.secrets.contains_key(field.name);
-    check.that(present || !field.required, &wire_name, missing(field));
+    check.present(present || !field.required, &wire_name, field.label);
 }
 
 fn fill_value(field: &ConfigurationField, settings: &mut KeyManagerSettings, check: &mut Check) {
@@ -68,7 +68,7 @@ fn fill_value(field: &ConfigurationField, settings: &mut KeyManagerSettings, che
         _ => field.default.clone(),
     };
     if is_blank(&value) {
-        check.that(!field.required, &wire_name, missing(field));
+        check.present(!field.required, &wire_name, field.label);
         return;
     }
     check_value(field, &value, &wire_name, check);
@@ -117,10 +117,6 @@ fn is_blank(value: &Value) -> bool {
         Value::Array(items) => items.is_empty(),
         _ => false,
     }
-}
-
-fn missing(field: &ConfigurationField) -> String {
-    format!("is required: {}", field.label)
 }
 
 fn wire_name(field: &ConfigurationField) -> String {

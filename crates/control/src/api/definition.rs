@@ -47,14 +47,9 @@ fn with_what_is_said(
     for said in said {
         let is_same = |one: &&mut Operation| one.verb == said.verb && one.target == said.target;
         let Some(operation) = operations.iter_mut().find(is_same) else {
-            errors.push(FieldError {
-                field: "operations".to_owned(),
-                message: format!(
-                    "{} {} is not in the document; add it there",
-                    said.verb.as_str(),
-                    said.target
-                ),
-            });
+            let (verb, target) = (said.verb.as_str(), said.target);
+            let message = format!("{verb} {target} is not in the document; add it there");
+            errors.push(FieldError::wrong("operations", message));
             continue;
         };
         // What is open in either place is meant to be.
@@ -154,13 +149,13 @@ fn read(definition: &str) -> Result<DefinitionReport, Invalid> {
     if report.valid {
         return Ok(report);
     }
-    let errors = report.errors.into_iter().map(|error| FieldError {
-        field: "definition".to_owned(),
-        message: if error.at.is_empty() {
+    let errors = report.errors.into_iter().map(|error| {
+        let message = if error.at.is_empty() {
             error.message
         } else {
             format!("{}: {}", error.at, error.message)
-        },
+        };
+        FieldError::wrong("definition", message)
     });
     Err(Invalid(errors.collect()))
 }

@@ -1,8 +1,8 @@
 //! The checks of a key manager's settings before they are stored, and how an update meets what is stored.
 
 use connectors::registry::MASKED_VALUE;
-use domain::Invalid;
 use domain::key_manager::{KeyManagerSettings, Permissions};
+use domain::{FieldError, Invalid};
 use serde_json::{Value, json};
 use store::Tx;
 
@@ -37,10 +37,10 @@ pub(super) fn merged(
     mut given: KeyManagerSettings,
 ) -> Result<KeyManagerSettings, Error> {
     if given.name != stored.name {
-        return Err(Invalid::field("name", "cannot be changed").into());
+        return Err(Invalid::from(FieldError::fixed("name", "")).into());
     }
     if given.connector_type != stored.connector_type {
-        return Err(Invalid::field("type", "cannot be changed").into());
+        return Err(Invalid::from(FieldError::fixed("type", "")).into());
     }
     let connector_type = connector_type(dependencies, &stored.connector_type)?;
     let fields = &connector_type.descriptor().configurations;
@@ -68,7 +68,7 @@ pub(super) fn merged(
         let before = stored.configuration.get(field.name);
         if before.is_some() && merged.configuration.get(field.name) != before {
             let wire_name = format!("additionalProperties.{}", field.name);
-            return Err(Invalid::field(wire_name, "cannot be changed").into());
+            return Err(Invalid::from(FieldError::fixed(wire_name, "")).into());
         }
     }
     Ok(merged)

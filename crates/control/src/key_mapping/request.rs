@@ -97,8 +97,7 @@ pub(super) fn scopes(given: Vec<String>) -> Result<Vec<String>, Invalid> {
 fn check_property(field: &ConfigurationField, value: &Value, check: &mut Check) {
     let wire_name = format!("additionalProperties.{}", field.name);
     if is_blank(value) {
-        let message = format!("is required: {}", field.label);
-        check.that(!field.required, &wire_name, message);
+        check.present(!field.required, &wire_name, field.label);
         return;
     }
     let single = std::slice::from_ref(value);

@@ -11,11 +11,11 @@ use domain::user::Actor;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::key_manager::{refusal, settings_of};
+use super::key_manager::settings_of;
 use super::key_manager_body::KeyManagerBody;
 use crate::form::Form;
 use crate::json::Json;
-use crate::problem::{ErrorBody, Problem};
+use crate::problem::{ErrorBody, Problem, invalid};
 use crate::query::identifier;
 
 /// A key manager as its metadata document describes it; `valid` is false where there is none.
@@ -152,7 +152,7 @@ fn outcome(checked: Result<ConnectionReport, Error>) -> Result<Json<ConnectionCh
                 message: crate::problem::describe(&failure),
             }],
         })),
-        Err(error) => Err(refusal(error)),
+        Err(error) => Err(invalid::of_key_manager(error)),
     }
 }
 

@@ -6,7 +6,6 @@ use axum::response::IntoResponse;
 use control::Control;
 use control::error::{Error, Noun};
 use control::key_manager::KeyManagerSummary;
-use domain::Invalid;
 use domain::key_manager::{KeyManagerSettings, TokenType};
 use domain::user::Actor;
 use http::{StatusCode, header};
@@ -16,7 +15,7 @@ use utoipa::ToSchema;
 use super::key_manager_body::KeyManagerBody;
 use crate::json::Json;
 use crate::paging::count;
-use crate::problem::{ErrorBody, Problem};
+use crate::problem::{ErrorBody, Problem, invalid};
 use crate::query::identifier;
 
 #[derive(Serialize, ToSchema)]
@@ -96,7 +95,7 @@ pub(super) async fn create_key_manager(
         .key_managers()
         .create(&actor, settings)
         .await
-        .map_err(refusal)?;
+        .map_err(invalid::of_key_manager)?;
     let location = format!("/api/am/admin/v4/key-managers/{}", key_manager.id);
     Ok((
         StatusCode::CREATED,
@@ -144,7 +143,7 @@ pub(super) async fn update_key_manager(
         .key_managers()
         .update(&actor, id, settings)
         .await
-        .map_err(refusal)?;
+        .map_err(invalid::of_key_manager)?;
     Ok(Json(KeyManagerBody::from(&key_manager)))
 }
 
@@ -174,32 +173,5 @@ pub(super) fn settings_of(
 ) -> Result<KeyManagerSettings, Problem> {
     let descriptors = control.key_managers().descriptors();
     body.into_settings(&descriptors)
-        .map_err(|invalid| refusal(Error::Invalid(invalid)))
-}
-
-/// WSO2 tells by code what is wrong with a key manager's settings.
-pub(super) fn refusal(error: Error) -> Problem {
-    let Error::Invalid(invalid) = error else {
-        return Problem::from(error);
-    };
-    let (code, message) = code_of(&invalid);
-    Problem::new(StatusCode::BAD_REQUEST, code, message, invalid.to_string()).with_fields(&invalid)
-}
-
-fn code_of(invalid: &Invalid) -> (u32, &'static str) {
-    let about = |prefix: &str, text: &str| {
-        invalid
-            .0
-            .iter()
-            .any(|error| error.field.starts_with(prefix) && error.message.contains(text))
-    };
-    if about("name", "has 0") {
-        (901_404, "Key Manager name cannot be empty")
-    } else if about("additionalProperties.", "cannot be changed") {
-        (901_412, "Key Manager property cannot be changed")
-    } else if about("", "is required") {
-        (901_401, "Required Key Manager configuration missing")
-    } else {
-        (400, "Bad Request")
-    }
+        .map_err(|invalid| invalid::of_key_manager(Error::Invalid(invalid)))
 }

@@ -4,7 +4,7 @@ use axum::Extension;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use control::Control;
-use control::error::{Error, Noun};
+use control::error::Noun;
 use control::key_mapping::{Deletion, JobSteps, UpdateKeys};
 use domain::id::{ApplicationId, KeyMappingId};
 use domain::provisioning::{JournalEntry, StepEvent};
@@ -23,7 +23,7 @@ use super::application_key_body::{
 use crate::api::admin::revocation::RevocationBody;
 use crate::json::Json;
 use crate::paging::count;
-use crate::problem::{ErrorBody, Problem, describe};
+use crate::problem::{ErrorBody, Problem, describe, invalid};
 use crate::query::identifier;
 
 /// What a job did for these keys so far (an addition to WSO2's contract).
@@ -115,7 +115,7 @@ pub(super) async fn generate_keys(
         .key_mappings()
         .generate(&actor, application, wanted)
         .await
-        .map_err(refusal)?;
+        .map_err(invalid::of_application_keys)?;
     Ok(Json(ApplicationKey {
         key_manager: named,
         consumer_secret: generated
@@ -149,7 +149,7 @@ pub(super) async fn map_keys(
         .key_mappings()
         .map(&actor, application, wanted)
         .await
-        .map_err(refusal)?;
+        .map_err(invalid::of_application_keys)?;
     Ok(Json(ApplicationKey {
         key_manager: named,
         ..ApplicationKey::without_secret(mapping, &key_manager)
@@ -219,7 +219,7 @@ pub(super) async fn update_key(
         .key_mappings()
         .update(&actor, application, id, UpdateKeys::from(body))
         .await
-        .map_err(refusal)?;
+        .map_err(invalid::of_application_keys)?;
     Ok(Json(ApplicationKey::without_secret(mapping, &key_manager)))
 }
 
@@ -361,56 +361,5 @@ fn deleted(deletion: Deletion, application: ApplicationId, id: KeyMappingId) -> 
         Deletion::Pending => pending(format!(
             "/api/am/devportal/v3/applications/{application}/oauth-keys/{id}"
         )),
-    }
-}
-
-/// WSO2 tells by code that a connector's per-application field is missing or wrong.
-fn refusal(error: Error) -> Problem {
-    let Error::Invalid(invalid) = &error else {
-        return Problem::from(error);
-    };
-    let of_properties: Vec<_> = invalid
-        .0
-        .iter()
-        .filter(|error| error.field.starts_with("additionalProperties"))
-        .collect();
-    let (code, message) = if of_properties.is_empty() {
-        (400, "Bad Request")
-    } else if of_properties
-        .iter()
-        .any(|error| error.message.contains("is required"))
-    {
-        (901_407, "Required application properties are missing")
-    } else {
-        (901_410, "Invalid additional properties")
-    };
-    Problem::new(StatusCode::BAD_REQUEST, code, message, invalid.to_string()).with_fields(invalid)
-}
-
-#[cfg(test)]
-mod tests {
-    use domain::Invalid;
-
-    use super::*;
-
-    #[test]
-    fn missing_and_wrong_application_properties_have_codes_of_their_own() {
-        for (field, message, code) in [
-            (
-                "additionalProperties.app_type",
-                "is required: Type",
-                "901407",
-            ),
-            (
-                "additionalProperties.app_type",
-                "must be one of: web",
-                "901410",
-            ),
-            ("callbackUrl", "must be an absolute URL", "400"),
-        ] {
-            let problem = refusal(Invalid::field(field, message).into());
-            let told = format!("{problem:?}");
-            assert!(told.contains(&format!("code: {code},")), "{told}");
-        }
     }
 }
