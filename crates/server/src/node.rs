@@ -5,41 +5,38 @@ mod explainer;
 mod gateway_config;
 pub(crate) mod key_set_source;
 pub(crate) mod monitoring;
+mod opening;
+mod own_gateway;
 pub(crate) mod snapshot_carrier;
 pub(crate) mod snapshot_copy;
 pub(crate) mod token_introspector;
 
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use connectors::contract::ConnectorEnvironment;
-use connectors::http::{OutboundHttp, OutboundHttpConfig, PrivateTargets};
+use connectors::http::OutboundHttp;
 use connectors::registry::Registry;
 use control::error::chain;
 use control::identity::FirstUser;
-use control::{Control, Dependencies, GatewayEnvironment, Settings};
+use control::{Control, Dependencies};
 use domain::{Clock, Random};
-use gateway::{Gateway, GatewayDependencies, Tracing};
-use store::{OpenError, Store, StoreConfig};
+use gateway::Gateway;
 use tokio::task::JoinHandle;
-use url::Url;
 use web::{RunningPart, WebSettings};
 
-use self::backend_jwts::BackendKeyWatch;
 use self::explainer::GatewayExplainer;
 pub(crate) use self::gateway_config::trusted_proxies;
-use self::gateway_config::{access_log, gateway_config};
-use self::key_set_source::OutboundKeySets;
 use self::monitoring::Monitored;
+pub(crate) use self::opening::{NotOpened, make_folder, open_control, outbound};
+use self::opening::{open_store, settings};
+pub(crate) use self::own_gateway::{public_gateway_url, start_gateway};
 use self::snapshot_carrier::Carrier;
 use self::token_introspector::ControlIntrospector;
-use crate::config::{Config, Outbound, PrivateTargetsSetting};
-use crate::gateway_tls::{GatewayTls, GatewayTlsWatch};
-use crate::listener::{Bound, Lasting, base_url};
-use crate::sealing_key;
-use crate::shutdown::{Shutdown, ShutdownSignal};
+use crate::config::Config;
+use crate::listener::{Bound, Lasting};
+use crate::shutdown::Shutdown;
 use crate::system::{SystemClock, SystemRandom};
 use crate::telemetry::span_export::SpanExport;
 use crate::tls::{SharedTls, TlsFiles, TlsWatch};
@@ -210,175 +207,6 @@ async fn sole(mut gateway: Arc<Gateway>) -> Gateway {
     }
 }
 
-/// The folder exists and is writable, or a sentence that says why not.
-pub(crate) fn make_folder(folder: &Path) -> Result<(), String> {
-    let unusable = |error: std::io::Error| {
-        format!(
-            "the data folder {} cannot be used: {error}; choose another or change its owner",
-            folder.display()
-        )
-    };
-    std::fs::create_dir_all(folder).map_err(unusable)?;
-    let probe = folder.join(".writable");
-    std::fs::write(&probe, b"")
-        .and_then(|()| std::fs::remove_file(&probe))
-        .map_err(unusable)
-}
-
-/// Why a database cannot be worked with: a sentence for the operator.
-pub(crate) enum NotOpened {
-    /// It may answer later.
-    Unreachable(String),
-    Unusable(String),
-}
-
-impl From<String> for NotOpened {
-    fn from(reason: String) -> Self {
-        Self::Unusable(reason)
-    }
-}
-
-impl From<NotOpened> for String {
-    fn from(error: NotOpened) -> Self {
-        match error {
-            NotOpened::Unreachable(reason) | NotOpened::Unusable(reason) => reason,
-        }
-    }
-}
-
-async fn open_store(
-    config: &Config,
-    random: &Arc<dyn Random>,
-) -> Result<Arc<dyn Store>, NotOpened> {
-    let url = if config.database.url.is_empty() {
-        format!(
-            "sqlite:{}",
-            config.data_folder.join("claviger.db").display()
-        )
-    } else {
-        config.database.url.clone()
-    };
-    let store_config = StoreConfig {
-        max_connections: config.database.connections,
-        ..StoreConfig::new(url)
-    };
-    let key = sealing_key::obtain(&config.sealing.key, &config.data_folder, &**random)?;
-    store::open(&store_config, key, Arc::clone(random))
-        .await
-        .map_err(|error| match &error {
-            OpenError::Connect { .. } => NotOpened::Unreachable(chain(&error)),
-            _ => NotOpened::Unusable(chain(&error)),
-        })
-}
-
-pub(crate) fn outbound(settings: &Outbound) -> Result<OutboundHttpConfig, String> {
-    let proxy = match settings.proxy.as_str() {
-        "" => None,
-        text => Some(
-            Url::parse(text).map_err(|error| format!("outbound.proxy is not a URL: {error}"))?,
-        ),
-    };
-    let mut extra_ca_pem = Vec::new();
-    for file in &settings.extra_ca_files {
-        extra_ca_pem.push(
-            std::fs::read_to_string(file)
-                .map_err(|error| format!("{}: {error}", file.display()))?,
-        );
-    }
-    let mut networks = Vec::new();
-    for network in &settings.allowed_networks {
-        networks.push(network.parse().map_err(|_| {
-            format!("outbound.allowed_networks: {network:?} is not a network such as 10.0.0.0/8")
-        })?);
-    }
-    Ok(OutboundHttpConfig {
-        proxy,
-        no_proxy: settings.no_proxy.clone(),
-        extra_ca_pem,
-        connect_timeout: Duration::from_secs(settings.connect_timeout_seconds),
-        timeout: Duration::from_secs(settings.timeout_seconds),
-        allow_private_targets: match settings.private_targets {
-            PrivateTargetsSetting::Allowed => PrivateTargets::Allowed,
-            PrivateTargetsSetting::Refused if networks.is_empty() => PrivateTargets::Refused,
-            PrivateTargetsSetting::Refused => PrivateTargets::AllowedNetworks(networks),
-        },
-    })
-}
-
-/// The use-cases over the node's database, for the command line: nothing listens and nothing runs behind.
-pub(crate) async fn open_control(config: &Config) -> Result<Control, NotOpened> {
-    let random: Arc<dyn Random> = Arc::new(SystemRandom::new());
-    make_folder(&config.data_folder)?;
-    Ok(Control::new(Dependencies {
-        store: open_store(config, &random).await?,
-        connector_types: Arc::new(Registry::standard()),
-        environment: ConnectorEnvironment {
-            http: OutboundHttp::new(outbound(&config.outbound)?).map_err(|error| chain(&error))?,
-            clock: Arc::new(SystemClock),
-            random,
-        },
-        settings: settings(config, &config.gateway.public_url),
-    }))
-}
-
-pub(crate) fn start_gateway(
-    config: &Config,
-    clock: &Arc<dyn Clock>,
-    http: &OutboundHttp,
-    introspector: &ControlIntrospector,
-    tracing: Option<Tracing>,
-) -> Result<(Arc<Gateway>, GatewayWatches), String> {
-    let (tls, tls_watch) = GatewayTls::load(&config.gateway)?;
-    let backend_keys = BackendKeyWatch::new(&config.gateway.backend_jwt, &config.data_folder);
-    let watches = GatewayWatches {
-        tls: tls_watch,
-        backend_keys,
-    };
-    let gateway_config = gateway_config(config, tls)?;
-    let dependencies = GatewayDependencies {
-        clock: Arc::clone(clock),
-        key_set_source: Arc::new(OutboundKeySets(http.clone())),
-        token_introspector: Arc::new(introspector.clone()),
-        access_log: access_log(config)?,
-        tracing,
-    };
-    let gateway = Gateway::start(gateway_config, dependencies).map_err(|error| chain(&error))?;
-    Ok((Arc::new(gateway), watches))
-}
-
-/// What notices that files of the gateway have changed.
-pub(crate) struct GatewayWatches {
-    tls: GatewayTlsWatch,
-    backend_keys: Option<BackendKeyWatch>,
-}
-
-impl GatewayWatches {
-    /// Until shutdown.
-    pub(crate) fn run(
-        self,
-        gateway: &Arc<Gateway>,
-        signal: &ShutdownSignal,
-    ) -> Vec<JoinHandle<()>> {
-        let mut tasks = self.tls.run(gateway, signal);
-        if let Some(watch) = self.backend_keys {
-            tasks.push(tokio::spawn(watch.run(Arc::clone(gateway), signal.clone())));
-        }
-        tasks
-    }
-}
-
-pub(crate) fn public_gateway_url(config: &Config, gateway: &Gateway) -> String {
-    if !config.gateway.public_url.is_empty() {
-        return config.gateway.public_url.trim_end_matches('/').to_owned();
-    }
-    let scheme = if config.gateway.tls_certificate_file.as_os_str().is_empty() {
-        "http"
-    } else {
-        "https"
-    };
-    base_url(scheme, gateway.local_addr())
-}
-
 fn web_settings(config: &Config, random: &Arc<dyn Random>, gateway_url: &str) -> WebSettings {
     let patience = Duration::from_secs(config.control.request_patience_seconds);
     WebSettings {
@@ -390,18 +218,5 @@ fn web_settings(config: &Config, random: &Arc<dyn Random>, gateway_url: &str) ->
             address: Some(gateway_url.to_owned()),
         }],
         ..WebSettings::new(Arc::clone(random))
-    }
-}
-
-fn settings(config: &Config, gateway_url: &str) -> Settings {
-    Settings {
-        request_patience: Duration::from_secs(config.control.request_patience_seconds),
-        access_token_lifetime: Duration::from_secs(config.control.access_token_lifetime_seconds),
-        secret_grace_period: Duration::from_secs(config.control.secret_grace_period_seconds),
-        environments: vec![GatewayEnvironment {
-            name: config.gateway.environment.clone(),
-            vhost: config.gateway.vhost.clone(),
-            base_url: gateway_url.to_owned(),
-        }],
     }
 }

@@ -220,7 +220,7 @@ mod tests {
             connectors::http::OutboundHttp::new(connectors::http::OutboundHttpConfig::default());
         let dependencies = GatewayDependencies {
             clock: std::sync::Arc::new(crate::system::SystemClock),
-            key_set_source: std::sync::Arc::new(super::super::OutboundKeySets(
+            key_set_source: std::sync::Arc::new(crate::node::key_set_source::OutboundKeySets(
                 http.expect("a client"),
             )),
             token_introspector: std::sync::Arc::new(super::super::ControlIntrospector::new()),
