@@ -9,6 +9,7 @@ pub mod application;
 pub mod audit;
 pub mod blocking_condition;
 pub mod error;
+pub mod explanation;
 pub mod identity;
 pub mod key_manager;
 pub mod key_mapping;
@@ -17,7 +18,6 @@ pub mod revocation;
 pub mod snapshot;
 pub mod subscription;
 pub mod throttling_policy;
-pub mod token;
 
 mod blocking;
 mod open_connectors;
@@ -36,6 +36,7 @@ use crate::api::Apis;
 use crate::application::Applications;
 use crate::audit::Audit;
 use crate::blocking_condition::BlockingConditions;
+use crate::explanation::{Explainer, Explanations};
 use crate::identity::{Identity, IdentityState};
 use crate::key_manager::KeyManagers;
 use crate::key_mapping::KeyMappings;
@@ -46,7 +47,6 @@ use crate::signals::Signals;
 use crate::snapshot::Snapshots;
 use crate::subscription::Subscriptions;
 use crate::throttling_policy::ThrottlingPolicies;
-use crate::token::{Explainer, Tokens};
 
 pub use connectors::contract::{
     ConnectionFinding, ConnectionReport, FindingSeverity, IssuedToken, ListedSecret,
@@ -162,8 +162,8 @@ impl Control {
         Snapshots::new(self)
     }
 
-    pub const fn tokens(&self) -> Tokens<'_> {
-        Tokens::new(self)
+    pub const fn explanations(&self) -> Explanations<'_> {
+        Explanations::new(self)
     }
 
     pub const fn applications(&self) -> Applications<'_> {

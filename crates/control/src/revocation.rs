@@ -21,10 +21,10 @@ use store::{Listed, Page, StoreError, Tx};
 
 use crate::application::find_owned;
 use crate::error::{NotPossible, Noun};
+use crate::explanation::LONGEST_TOKEN;
 use crate::identity::authorization::require;
 use crate::identity::sha256_hex;
 use crate::key_mapping::KEYS;
-use crate::token::LONGEST_TOKEN;
 use crate::transaction::repeat_when_overtaken;
 use crate::{Control, Error};
 

@@ -14,6 +14,8 @@ mod concurrency;
 #[cfg(test)]
 mod database;
 #[cfg(test)]
+mod explanation;
+#[cfg(test)]
 mod identity;
 #[cfg(test)]
 mod installation;
@@ -35,5 +37,3 @@ mod subscription;
 mod support;
 #[cfg(test)]
 mod throttling_policy;
-#[cfg(test)]
-mod token;

@@ -2,7 +2,7 @@
 
 use std::sync::Weak;
 
-use control::token::{Explainer, Question};
+use control::explanation::{Explainer, Question};
 use domain::explanation::Explanation;
 use gateway::{ExplainRequest, ExplainTarget, Gateway};
 

@@ -5,6 +5,7 @@ mod application;
 mod application_body;
 mod application_key;
 mod application_key_body;
+mod explanation;
 mod key_manager;
 mod settings;
 mod subscription;
@@ -43,7 +44,7 @@ pub(super) fn routes(router: OpenApiRouter<Control>) -> OpenApiRouter<Control> {
         .routes(routes!(application_key::clean_up_key))
         .routes(routes!(application_key::list_steps))
         .routes(routes!(token::generate_token))
-        .routes(routes!(token::explain_token))
+        .routes(routes!(explanation::explain_token))
         .routes(routes!(
             subscription::list_subscriptions,
             subscription::create_subscription

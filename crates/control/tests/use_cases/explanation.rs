@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use control::Error;
 use control::error::Noun;
-use control::token::{ApiReference, ExplainToken, Explainer, Question};
+use control::explanation::{ApiReference, ExplainToken, Explainer, Question};
 use domain::explanation::{CheckOutcome, ExplainedCheck, Explanation};
 use domain::id::ApplicationId;
 
@@ -78,13 +78,16 @@ async fn only_the_owner_and_administrators_are_told_about_an_application() {
     });
     let control = installation.control.clone().with_explainer(gateway.clone());
     for who in [ann(), admin()] {
-        let told = control.tokens().explain(&who, question(api.clone())).await;
+        let told = control
+            .explanations()
+            .explain(&who, question(api.clone()))
+            .await;
         let told = told.unwrap();
         assert_eq!(told.code.as_deref(), Some("900908"));
         assert_eq!(told.checks[2].seen.as_deref(), Some("weather of ann"));
     }
     let told = control
-        .tokens()
+        .explanations()
         .explain(&bob(), question(api.clone()))
         .await
         .unwrap();
@@ -126,7 +129,10 @@ async fn an_api_that_a_developer_cannot_see_is_not_explained() {
         },
     ];
     for reference in references {
-        let refused = control.tokens().explain(&ann(), question(reference)).await;
+        let refused = control
+            .explanations()
+            .explain(&ann(), question(reference))
+            .await;
         assert!(matches!(refused.unwrap_err(), Error::NotFound(Noun::Api)));
     }
     assert!(gateway.asked.lock().unwrap().is_empty());
@@ -139,7 +145,11 @@ async fn an_empty_or_endless_token_is_refused() {
     for token in [String::new(), "x".repeat(1_000_000)] {
         let mut wanted = question(api.clone());
         wanted.token = secret(&token);
-        let refused = installation.control.tokens().explain(&ann(), wanted).await;
+        let refused = installation
+            .control
+            .explanations()
+            .explain(&ann(), wanted)
+            .await;
         assert!(matches!(refused.unwrap_err(), Error::Invalid(_)));
     }
 }
@@ -151,7 +161,11 @@ async fn a_path_that_is_not_below_the_api_is_refused() {
     for path in [".1/items", "items", "", &format!("/{}", "x".repeat(8_192))] {
         let mut wanted = question(api.clone());
         wanted.path = Some(path.to_owned());
-        let refused = installation.control.tokens().explain(&ann(), wanted).await;
+        let refused = installation
+            .control
+            .explanations()
+            .explain(&ann(), wanted)
+            .await;
         let Error::Invalid(invalid) = refused.unwrap_err() else {
             panic!("{path}");
         };

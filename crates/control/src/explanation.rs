@@ -64,11 +64,11 @@ pub trait Explainer: Send + Sync {
 }
 
 #[derive(Clone, Copy)]
-pub struct Tokens<'a> {
+pub struct Explanations<'a> {
     control: &'a Control,
 }
 
-impl<'a> Tokens<'a> {
+impl<'a> Explanations<'a> {
     pub(crate) const fn new(control: &'a Control) -> Self {
         Self { control }
     }
