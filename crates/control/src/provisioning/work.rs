@@ -127,7 +127,7 @@ fn cannot_open(error: &Error) -> ProviderFailure {
         "open the key manager",
         crate::error::chain(error),
     );
-    failure.advice = Some("Correct the key manager's settings in the admin portal.".to_owned());
+    failure.advice = Some("Correct the key manager's settings (admin API).".to_owned());
     failure
 }
 

@@ -44,7 +44,7 @@ pub(crate) struct Sealing {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Control {
-    /// Portals and REST APIs.
+    /// REST APIs, console and probes.
     pub(crate) listen: SocketAddr,
     /// PEM files; both or neither. Without them plain HTTP is served.
     pub(crate) tls_certificate_file: PathBuf,
