@@ -1,7 +1,7 @@
 //! Throttling: which limits concern a request, in WSO2's order, and whether one of them is used up.
 //!
 //! The API as a whole or else the resource, then subscription quota and burst, then application quota and burst,
-//! last what the endpoints can bear. What is used is counted in [`crate::limits`].
+//! last what the endpoints can bear. What is used is counted in [`crate::rate_limit`].
 
 use std::sync::Arc;
 
