@@ -76,9 +76,13 @@ pub(super) async fn serve(
                 }
                 return Poll::Ready(());
             }
-            let idle_until = streams
-                .idle_since()
-                .map(|since| since + timeouts.request_head);
+            let patience = if has_asked.get() {
+                // The last of an answer may still be on its way to a slow client.
+                timeouts.request_head.max(timeouts.body_idle)
+            } else {
+                timeouts.request_head
+            };
+            let idle_until = streams.idle_since().map(|since| since + patience);
             let next = leaves_at
                 .or(idle_until)
                 .unwrap_or_else(|| streams.next_look());
