@@ -30,20 +30,20 @@ enum Outcome<H> {
 }
 
 #[derive(Debug, Default, PartialEq)]
-struct Body {
-    data: Vec<u8>,
-    trailers: Option<HeaderMap>,
-    end: End,
+pub(super) struct Body {
+    pub(super) data: Vec<u8>,
+    pub(super) trailers: Option<HeaderMap>,
+    pub(super) end: End,
     /// Bytes that were left alone.
-    rest: Vec<u8>,
+    pub(super) rest: Vec<u8>,
 }
 
 #[derive(Debug, Default, PartialEq)]
-enum End {
+pub(super) enum End {
     #[default]
     Missing,
     Reached,
-    Refused,
+    Refused(String),
 }
 
 /// A head of either kind, in what is to be compared and checked.
@@ -134,14 +134,16 @@ fn outcome<'p, H: Head>(
     };
     assert!(body.data.len() <= most, "data from nowhere");
     assert_eq!(body.end == End::Reached, decoder.is_done());
-    // What is left of a refused body depends on how much of it had come.
-    if body.end != End::Refused {
-        body.rest = input.to_vec();
+    // Why a body is refused, and what is left of it, depends on how much of it had come.
+    match &mut body.end {
+        End::Refused(why) => why.clear(),
+        End::Missing | End::Reached => body.rest = input.to_vec(),
     }
     Outcome::Message(head, body)
 }
 
-fn take_body(decoder: &mut Decoder, input: &mut BytesMut, body: &mut Body) {
+/// Takes what there is.
+pub(super) fn take_body(decoder: &mut Decoder, input: &mut BytesMut, body: &mut Body) {
     while body.end == End::Missing {
         let length = decoder.length();
         match decoder.decode(input) {
@@ -156,7 +158,7 @@ fn take_body(decoder: &mut Decoder, input: &mut BytesMut, body: &mut Body) {
             }
             Ok(Decoded::End) => body.end = End::Reached,
             Ok(Decoded::NeedsMore) => return,
-            Err(_) => body.end = End::Refused,
+            Err(error) => body.end = End::Refused(error.to_string()),
         }
     }
 }

@@ -3,42 +3,14 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 
 use super::*;
-
-/// What a body turned out to be.
-#[derive(Debug, Default, PartialEq)]
-struct Body {
-    data: Vec<u8>,
-    trailers: Option<HeaderMap>,
-    end: End,
-    /// Bytes that were left alone.
-    rest: Vec<u8>,
-}
-
-#[derive(Debug, Default, PartialEq)]
-enum End {
-    #[default]
-    Missing,
-    Reached,
-    Refused(String),
-}
+use crate::proxy::http1::fuzzing::{Body, End, take_body};
 
 /// Reads a body that arrives in pieces.
 fn read<'p>(mut decoder: Decoder, pieces: impl IntoIterator<Item = &'p [u8]>) -> Body {
     let (mut input, mut body) = (BytesMut::new(), Body::default());
     for piece in pieces {
         input.extend_from_slice(piece);
-        while body.end == End::Missing {
-            match decoder.decode(&mut input) {
-                Ok(Decoded::Data(data)) => {
-                    assert!(!data.is_empty(), "an empty piece is none");
-                    body.data.extend_from_slice(&data);
-                }
-                Ok(Decoded::Trailers(trailers)) => body.trailers = Some(trailers),
-                Ok(Decoded::End) => body.end = End::Reached,
-                Ok(Decoded::NeedsMore) => break,
-                Err(error) => body.end = End::Refused(error.to_string()),
-            }
-        }
+        take_body(&mut decoder, &mut input, &mut body);
     }
     assert!(body.end != End::Reached || decoder.is_done());
     body.rest = input.to_vec();
