@@ -272,6 +272,11 @@ async fn websockets_are_closed_when_the_drain_time_is_over() {
         .await
         .expect("an end");
     assert_eq!(read_to_end(&mut stream).await, "");
+    // What had passed by then is known all the same.
+    let lines = world.log.with("gateway.access");
+    let bytes = lines[0]["response.bytes"].as_u64();
+    assert!(bytes.is_some_and(|bytes| bytes > 0), "{lines:?}");
+    assert_eq!(lines[0]["response.complete"], false, "{lines:?}");
 }
 
 #[tokio::test]

